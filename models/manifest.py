@@ -1,0 +1,254 @@
+"""What a bundle says of itself: the parts of its manifest, format 1.
+
+Everything is parsed strictly here, so whoever holds a `Manifest` need not check it again.
+`README.md` beside this module documents the format field by field.
+"""
+
+from datetime import date
+from pathlib import PurePosixPath
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from models.tokenizer import Normalisation, TokenizerKind
+
+FORMAT = 1
+"""The format written here, and the newest one read."""
+
+MANIFEST = "manifest.json"
+"""The file of a bundle that lists the others."""
+
+Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Count = Annotated[int, Field(ge=0)]
+Size = Annotated[int, Field(ge=1)]
+VariantName = Literal["fp32", "fp16", "int8"]
+
+
+class Part(BaseModel):
+    """Any part of the manifest: read strictly, and frozen from then on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Direction(Part):
+    """One way to translate, as two BCP-47 tags."""
+
+    source: Language
+    target: Language
+
+
+class File(Part):
+    """A file of the bundle and what it must hold."""
+
+    path: str
+    """Relative to the bundle, parts separated by `/`."""
+    sha256: Sha256
+    size_bytes: Count
+
+    @field_validator("path")
+    @classmethod
+    def _stays_inside(cls, path: str) -> str:
+        parts = PurePosixPath(path).parts
+        hidden = any(part[0] in "./" for part in parts)
+        if not parts or hidden or "\\" in path or "/".join(parts) != path:
+            raise ValueError(f"path {path!r} is not a plain path inside the bundle")
+        if path == MANIFEST:
+            raise ValueError("the manifest cannot list itself")
+        return path
+
+
+class Tensor(Part):
+    """An input or output of a graph."""
+
+    dtype: Literal["int32", "int64", "float16", "float32"]
+    shape: list[str | int]
+    """Shape letters for what varies, numbers for what does not."""
+
+
+class Graph(Part):
+    """What goes into a graph and what comes out, by tensor name."""
+
+    inputs: dict[str, Tensor]
+    outputs: dict[str, Tensor]
+
+
+class Variant(Part):
+    """One rendering of the network; the graphs share the weights file."""
+
+    encoder: File
+    step: File
+    weights: File
+
+
+class TokenizerInfo(Part):
+    """The SentencePiece model that both halves use."""
+
+    file: File
+    kind: TokenizerKind
+    size: Size
+    byte_fallback: bool
+    normalisation: Normalisation
+
+
+class Architecture(Part):
+    """The shape of the network, for people: the graphs alone decide what is computed."""
+
+    cell: Literal["gru", "lstm"]
+    attention: Literal["dot", "general", "additive"]
+    embedding_size: Size
+    encoder_layers: Size
+    encoder_size: Size
+    """Hidden size of each direction."""
+    decoder_layers: Size
+    decoder_size: Size
+    vocabulary_size: Size
+    parameters: Size
+
+
+class Decoding(Part):
+    """How to search when the caller does not say."""
+
+    beam: Size
+    length_penalty: Annotated[float, Field(ge=0)]
+    max_source_tokens: Size
+    """Longest sentence the model is trusted with, tag and EOS not counted."""
+    max_target_factor: Annotated[float, Field(gt=0)]
+    """With `max_target_extra`: a target has at most ceil(factor * source tokens) + extra tokens."""
+    max_target_extra: Count
+
+
+class Score(Part):
+    """A quality measured through the service's engine."""
+
+    test_set: str
+    direction: Direction
+    metric: str
+    score: float
+    signature: str
+    beam: Size
+    length_penalty: float
+    sentences: Size
+
+
+class SweepRow(Part):
+    """One setting of the search and what it scored."""
+
+    beam: Size
+    length_penalty: float
+    bleu: float
+    """Mean over the directions."""
+
+
+class Sweep(Part):
+    """The search settings tried on a development set; the best one became the default."""
+
+    test_set: str
+    sentences: Size
+    rows: list[SweepRow]
+
+
+class Data(Part):
+    """A corpus the model was trained on."""
+
+    name: str
+    licence: str
+    attribution: str
+    pairs: Size
+    sha256: dict[str, Sha256]
+    """By file name."""
+
+
+class Parity(Part):
+    """How closely the graphs follow the network they were built from."""
+
+    max_logit_difference: float
+    tolerance: float
+    sentences: Size
+    tokens: Size
+    ties: Count
+    """Tokens that differ although the two best logits lie within the tolerance."""
+
+
+class Training(Part):
+    """What the training took."""
+
+    minutes: float
+    machine: str
+    steps: Size
+    epochs: float
+
+
+class Provenance(Part):
+    """Where the bundle comes from."""
+
+    created: Annotated[date, Field(strict=False)]
+    recipe: str
+    """The recipe's text, as it was run."""
+    recipe_sha256: Sha256
+    data: list[Data]
+    versions: dict[str, str]
+    """By package name."""
+    parity: Parity
+    training: Training
+    sweep: Sweep | None = None
+
+
+class Manifest(Part):
+    """All that is said of a bundle."""
+
+    format: Literal[1]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+    version: Size
+    directions: Annotated[list[Direction], Field(min_length=1)]
+    target_tags: dict[Language, str]
+    """Token that opens the source, by target language; empty where none is needed."""
+    architecture: Architecture
+    encoder: Graph
+    step: Graph
+    state: Annotated[list[str], Field(min_length=1)]
+    """Names of the decoder's state tensors, in order, without their shape letters."""
+    variants: Annotated[dict[VariantName, Variant], Field(min_length=1)]
+    tokenizer: TokenizerInfo
+    decoding: Decoding
+    scores: list[Score]
+    card: File
+    provenance: Provenance
+
+    @property
+    def identity(self) -> str:
+        """Name and version, as logs and replies show them."""
+        return f"{self.name}/{self.version}"
+
+    @property
+    def files(self) -> dict[str, File]:
+        """Every file the bundle consists of, by path; the manifest is not among them."""
+        listed = [self.tokenizer.file, self.card]
+        for variant in self.variants.values():
+            listed += [variant.encoder, variant.step, variant.weights]
+        return {file.path: file for file in listed}
+
+    @model_validator(mode="after")
+    def _tags_fit_directions(self) -> Self:
+        targets = {direction.target for direction in self.directions}
+        if self.target_tags and set(self.target_tags) != targets:
+            raise ValueError(f"target_tags must name exactly {sorted(targets)}")
+        return self
+
+    @model_validator(mode="after")
+    def _graphs_have_their_tensors(self) -> Self:
+        state_NH = [f"{name}_NH" for name in self.state]
+        state_BH = [f"{name}_BH" for name in self.state]
+        memory = ["keys_NSA", "memory_NSM"]
+        rows = ["tokens_B", "parents_B", "sentences_B", "candidates"]
+        expected = {
+            "encoder.inputs": ["source_NS", "lengths_N"],
+            "encoder.outputs": [*memory, *state_NH],
+            "step.inputs": [*rows, *memory, "lengths_N", *state_BH],
+            "step.outputs": ["scores_BC", "tokens_BC", *(f"next_{name}" for name in state_BH)],
+        }
+        for place, names in expected.items():
+            graph, side = place.split(".")
+            if set(getattr(getattr(self, graph), side)) != set(names):
+                raise ValueError(f"{place} must name exactly {names}")
+        return self

@@ -1,0 +1,167 @@
+"""Text to token ids and back: the one tokenizer of training and service.
+
+Normalisation happens here and nowhere else, so that both halves see the same text.
+SentencePiece is given its own normalisation switched off: what happens to a text is
+what `normalise` says, and the manifest records the one choice there is.
+
+    text -> normalise -> pieces (BPE, unigram, char or word; bytes as a last resort) -> ids
+"""
+
+import io
+import random
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal, Self
+
+import sentencepiece
+
+PAD, BOS, EOS, UNK = 0, 1, 2, 3
+"""Ids that every vocabulary begins with."""
+
+Normalisation = Literal["NFC", "NFKC"]
+TokenizerKind = Literal["bpe", "unigram", "char", "word"]
+
+# U+2581 is SentencePiece's own sign for a space: in a text it would come back as one.
+_SPACE_SIGN = "\u2581"
+_SOFT_HYPHEN = "\u00ad"
+_TRANSLATION = {ord(_SPACE_SIGN): "_", ord(_SOFT_HYPHEN): None}
+_BLANKS = re.compile(r"[\s\u200b\ufeff]+")
+_CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")
+_SURROGATES = re.compile(r"[\ud800-\udfff]")
+
+
+def normalise(text: str, form: Normalisation) -> str:
+    """Return the text as the network reads it: one line, one kind of space, composed.
+
+    Every run of white space (U+00A0, U+202F and zero-width spaces too) becomes one space and
+    none is left at the ends; soft hyphens and control characters go. NFC keeps the
+    characters a reader sees; NFKC also folds compatibility forms (full width, ligatures).
+    """
+    text = _SURROGATES.sub("\ufffd", text).translate(_TRANSLATION)
+    text = _BLANKS.sub(" ", _CONTROLS.sub("", text))
+    # After NFKC: U+00A8, for one, decomposes into a space and a combining mark.
+    return _BLANKS.sub(" ", unicodedata.normalize(form, text)).strip()
+
+
+def target_tag(language: str) -> str:
+    """Return the token that asks the network for this target language."""
+    return f"<2{language}>"
+
+
+class Tokenizer:
+    """A trained vocabulary. Instances may be shared between threads.
+
+    No text can produce a control token (padding, BOS, EOS, a target tag): they exist as
+    ids only. With byte fallback no text produces UNK either.
+    """
+
+    def __init__(self, model: bytes, normalisation: Normalisation) -> None:
+        self._processor = sentencepiece.SentencePieceProcessor()
+        self._processor.LoadFromSerializedProto(model)
+        self._model = model
+        self._normalisation: Normalisation = normalisation
+
+    @classmethod
+    def open(cls, path: Path, normalisation: Normalisation) -> Self:
+        """Read a vocabulary from a file.
+
+        Raises:
+            ValueError: the file is missing or is not a SentencePiece model.
+        """
+        try:
+            return cls(path.read_bytes(), normalisation)
+        except (OSError, RuntimeError):
+            raise ValueError(f"{path.name} is not a SentencePiece model") from None
+
+    @classmethod
+    def train(
+        cls,
+        texts: Iterable[str],
+        *,
+        kind: TokenizerKind,
+        size: int,
+        normalisation: Normalisation,
+        tags: Sequence[str] = (),
+    ) -> Self:
+        """Learn a vocabulary of at most `size` tokens, control tokens and bytes included.
+
+        The same texts give the same vocabulary. Byte fallback is always on, except for
+        `word`, whose unknown words are UNK: bytes would be words of their own there.
+
+        Raises:
+            ValueError: the texts are too few or too uniform for the size asked for.
+        """
+        model = io.BytesIO()
+        try:
+            sentencepiece.SentencePieceTrainer.Train(
+                sentence_iterator=iter([normalise(text, normalisation) for text in texts]),
+                model_writer=model,
+                model_type=kind,
+                vocab_size=size,
+                hard_vocab_limit=False,
+                byte_fallback=kind != "word",
+                character_coverage=0.9999,
+                normalization_rule_name="identity",
+                control_symbols=list(tags),
+                pad_id=PAD,
+                bos_id=BOS,
+                eos_id=EOS,
+                unk_id=UNK,
+                num_threads=1,
+                minloglevel=2,
+            )
+        except (RuntimeError, OSError) as error:
+            raise ValueError(f"tokenizer.size {size}: {error}") from None
+        return cls(model.getvalue(), normalisation)
+
+    def save(self, path: Path) -> None:
+        """Write the vocabulary to a file that `open` reads."""
+        path.write_bytes(self._model)
+
+    @property
+    def size(self) -> int:
+        """Number of token ids, V."""
+        return int(self._processor.GetPieceSize())
+
+    def tag_id(self, tag: str) -> int:
+        """Return the id of a target tag.
+
+        Raises:
+            ValueError: the vocabulary has no such control token.
+        """
+        id = int(self._processor.PieceToId(tag))
+        if not self._processor.IsControl(id):
+            raise ValueError(f"the vocabulary has no tag {tag}")
+        return id
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of a text, without BOS, EOS or tag."""
+        return list(self._processor.EncodeAsIds(normalise(text, self._normalisation)))
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of the ids; control tokens have none, broken bytes are U+FFFD."""
+        return str(self._processor.DecodeIds([int(id) for id in ids]))
+
+    def sample(self, texts: Sequence[str], dropout: float, seed: int) -> list[list[int]]:
+        """Return one random segmentation of each text; the same seed gives the same ones.
+
+        For BPE each merge is skipped with probability `dropout`; for unigram it is the
+        smoothing exponent of the distribution over segmentations.
+
+        Raises:
+            RuntimeError: the vocabulary is of characters or words, which have one segmentation.
+
+        Source: Provilkov et al. 2020, "BPE-Dropout", section 3; Kudo 2018, section 3.1.
+        """
+        normalised = [normalise(text, self._normalisation) for text in texts]
+
+        def segment() -> list[list[int]]:
+            return [self._processor.SampleEncodeAsIds(text, -1, dropout) for text in normalised]
+
+        # SentencePiece seeds its generator once per thread, so a seed needs a thread of its own.
+        sentencepiece.set_random_generator_seed(random.Random(seed).getrandbits(31))  # noqa: S311
+        with ThreadPoolExecutor(1, "segmentation") as thread:
+            return thread.submit(segment).result()

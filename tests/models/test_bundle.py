@@ -1,0 +1,362 @@
+"""A bundle is whole and as published, or it is refused by a sentence that says why."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from models.bundle import Bundle, DamagedBundle, describe_file, find_bundles, publish
+
+FILES = ["fp32/encoder.onnx", "fp32/step.onnx", "fp32/weights.bin", "tokenizer.model", "card.md"]
+
+
+def tensors(*names: str) -> dict:
+    return {name: {"dtype": "float32", "shape": list(name.split("_")[-1])} for name in names}
+
+
+def manifest_of(folder: Path) -> dict:
+    files = {
+        name: {
+            "path": name,
+            "sha256": hashlib.sha256((folder / name).read_bytes()).hexdigest(),
+            "size_bytes": len((folder / name).read_bytes()),
+        }
+        for name in FILES
+    }
+    encoder, step, weights, tokenizer, card = (files[name] for name in FILES)
+    memory = tensors("keys_NSA", "memory_NSM")
+    rows = tensors("tokens_B", "parents_B", "sentences_B", "lengths_N")
+    candidates = {"candidates": {"dtype": "int64", "shape": [1]}}
+    return {
+        "format": 1,
+        "name": "de-en",
+        "version": 3,
+        "directions": [{"source": "de", "target": "en"}, {"source": "en", "target": "de"}],
+        "target_tags": {"en": "<2en>", "de": "<2de>"},
+        "architecture": {
+            "cell": "gru",
+            "attention": "additive",
+            "embedding_size": 8,
+            "encoder_layers": 1,
+            "encoder_size": 8,
+            "decoder_layers": 1,
+            "decoder_size": 8,
+            "vocabulary_size": 32,
+            "parameters": 1000,
+        },
+        "encoder": {
+            "inputs": tensors("source_NS", "lengths_N"),
+            "outputs": memory | tensors("state_0_NH"),
+        },
+        "step": {
+            "inputs": rows | candidates | memory | tensors("state_0_BH"),
+            "outputs": tensors("scores_BC", "tokens_BC", "next_state_0_BH"),
+        },
+        "state": ["state_0"],
+        "variants": {"fp32": {"encoder": encoder, "step": step, "weights": weights}},
+        "tokenizer": {
+            "file": tokenizer,
+            "kind": "bpe",
+            "size": 32,
+            "byte_fallback": True,
+            "normalisation": "NFC",
+        },
+        "decoding": {
+            "beam": 4,
+            "length_penalty": 1,
+            "max_source_tokens": 100,
+            "max_target_factor": 1.5,
+            "max_target_extra": 10,
+        },
+        "scores": [],
+        "card": card,
+        "provenance": {
+            "created": "2026-01-31",
+            "recipe": "name = 'de-en'\n",
+            "recipe_sha256": "0" * 64,
+            "data": [],
+            "versions": {"python": "3.11"},
+            "parity": {
+                "max_logit_difference": 1e-6,
+                "tolerance": 1e-4,
+                "sentences": 1,
+                "tokens": 7,
+                "ties": 0,
+            },
+            "training": {"minutes": 0.1, "machine": "two cores", "steps": 1, "epochs": 0.5},
+        },
+    }
+
+
+def write(folder: Path, manifest: dict) -> None:
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+
+@pytest.fixture
+def draft(tmp_path) -> Path:
+    """A folder that is ready to be published."""
+    folder = tmp_path / "draft"
+    for name in FILES:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(f"contents of {name}".encode())
+    write(folder, manifest_of(folder))
+    return folder
+
+
+@pytest.fixture
+def root(tmp_path) -> Path:
+    return tmp_path / "bundles"
+
+
+@pytest.fixture
+def manifest(draft) -> dict:
+    return json.loads((draft / "manifest.json").read_text(encoding="utf-8"))
+
+
+def test_published_bundle_opens_with_what_the_draft_said(draft, root):
+    published = publish(draft, root)
+
+    opened = Bundle.open(root / "de-en" / "3")
+    assert opened == published
+    assert opened.identity == "de-en/3"
+    assert opened.manifest.decoding.beam == 4
+    assert opened.file(opened.manifest.card).read_bytes() == b"contents of card.md"
+
+
+def test_described_file_carries_the_hash_and_size_of_its_bytes(tmp_path):
+    (tmp_path / "fp32").mkdir()
+    (tmp_path / "fp32/weights.bin").write_bytes(b"abc")
+
+    described = describe_file(tmp_path / "fp32/weights.bin", tmp_path)
+
+    # FIPS 180-2, appendix B.1: the digest of "abc".
+    assert described.sha256 == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert (described.path, described.size_bytes) == ("fp32/weights.bin", 3)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_changed_byte_is_refused(draft, name):
+    content = bytearray((draft / name).read_bytes())
+    content[0] ^= 1
+    (draft / name).write_bytes(content)
+
+    with pytest.raises(DamagedBundle, match=f"{name} has another SHA-256 than the manifest says"):
+        Bundle.open(draft)
+
+
+def test_changed_byte_goes_unseen_when_hashing_is_declined(draft):
+    (draft / "card.md").write_bytes(b"CONTENTS OF card.md")
+
+    assert Bundle.open(draft, verify=False).identity == "de-en/3"
+
+
+@pytest.mark.parametrize("verify", [True, False])
+def test_truncated_file_is_refused(draft, verify):
+    (draft / "fp32/weights.bin").write_bytes(b"contents")
+
+    with pytest.raises(DamagedBundle, match=r"weights.bin has 8 bytes, the manifest says 28"):
+        Bundle.open(draft, verify=verify)
+
+
+@pytest.mark.parametrize("verify", [True, False])
+@pytest.mark.parametrize("name", FILES)
+def test_missing_file_is_refused(draft, name, verify):
+    (draft / name).unlink()
+
+    with pytest.raises(DamagedBundle, match=f"{name} is missing"):
+        Bundle.open(draft, verify=verify)
+
+
+def test_folder_in_the_place_of_a_file_is_refused(draft):
+    (draft / "card.md").unlink()
+    (draft / "card.md").mkdir()
+
+    with pytest.raises(DamagedBundle, match=r"card.md is missing"):
+        Bundle.open(draft)
+
+
+def test_unlisted_file_is_refused(draft):
+    (draft / "fp32/extra.bin").write_bytes(b"")
+
+    with pytest.raises(DamagedBundle, match=r"fp32/extra.bin is not listed in the manifest"):
+        Bundle.open(draft)
+
+
+def test_link_is_refused_even_to_the_right_bytes(draft, tmp_path):
+    (draft / "card.md").rename(tmp_path / "card.md")
+    (draft / "card.md").symlink_to(tmp_path / "card.md")
+
+    with pytest.raises(DamagedBundle, match=r"card.md is a link"):
+        Bundle.open(draft)
+
+
+def test_missing_folder_is_refused(tmp_path):
+    with pytest.raises(DamagedBundle, match=r"nowhere: manifest.json cannot be read: No such file"):
+        Bundle.open(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("content", [b"", b'{"format": 1', b"\xff\xfe"])
+def test_manifest_that_is_not_json_is_refused(draft, content):
+    (draft / "manifest.json").write_bytes(content)
+
+    with pytest.raises(DamagedBundle, match=r"manifest.json is not JSON"):
+        Bundle.open(draft)
+
+
+def test_newer_format_is_refused_before_its_fields_are_read(draft):
+    write(draft, {"format": 2, "unheard": "of"})
+
+    with pytest.raises(DamagedBundle, match=r"manifest.json is of format 2; .* up to 1"):
+        Bundle.open(draft)
+
+
+@pytest.mark.parametrize("content", [[], "text", {"format": 0}, {"format": "1"}, {}])
+def test_manifest_without_a_known_format_is_refused(draft, content):
+    write(draft, content)
+
+    with pytest.raises(DamagedBundle, match=r"manifest.json is invalid"):
+        Bundle.open(draft)
+
+
+def test_unknown_field_is_refused_by_its_place(draft, manifest):
+    manifest["decoding"]["temperature"] = 1
+    write(draft, manifest)
+
+    with pytest.raises(DamagedBundle, match=r"manifest.json is invalid: decoding.temperature"):
+        Bundle.open(draft)
+
+
+def test_wrong_type_is_refused_by_its_place(draft, manifest):
+    manifest["decoding"]["beam"] = "4"
+    write(draft, manifest)
+
+    with pytest.raises(DamagedBundle, match=r"manifest.json is invalid: decoding.beam"):
+        Bundle.open(draft)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["../card.md", "/etc/passwd", "fp32/../card.md", ".hidden", "fp32//step.onnx", "a\\b", "", "."],
+)
+def test_path_that_leaves_the_bundle_is_refused(draft, manifest, path):
+    manifest["card"]["path"] = path
+    write(draft, manifest)
+
+    with pytest.raises(DamagedBundle, match=r"invalid: card.path: .* not a plain path inside"):
+        Bundle.open(draft)
+
+
+def test_manifest_that_lists_itself_is_refused(draft, manifest):
+    manifest["card"]["path"] = "manifest.json"
+    write(draft, manifest)
+
+    with pytest.raises(DamagedBundle, match=r"card.path: .* the manifest cannot list itself"):
+        Bundle.open(draft)
+
+
+def test_direction_without_its_target_tag_is_refused(draft, manifest):
+    del manifest["target_tags"]["en"]
+    write(draft, manifest)
+
+    with pytest.raises(DamagedBundle, match=r"target_tags must name exactly \['de', 'en'\]"):
+        Bundle.open(draft)
+
+
+@pytest.mark.parametrize("graph", ["encoder", "step"])
+@pytest.mark.parametrize("side", ["inputs", "outputs"])
+def test_graph_without_a_tensor_is_refused(draft, manifest, graph, side):
+    manifest[graph][side].popitem()
+    write(draft, manifest)
+
+    with pytest.raises(DamagedBundle, match=f"{graph}.{side} must name exactly"):
+        Bundle.open(draft)
+
+
+def test_tokenizer_that_is_none_is_refused_by_name(draft):
+    with pytest.raises(DamagedBundle, match=r"tokenizer.model cannot be read"):
+        Bundle.open(draft).tokenizer()
+
+
+def test_published_version_is_refused_a_second_time(draft, root, manifest):
+    publish(draft, root)
+    write(draft, manifest | {"scores": []})
+
+    with pytest.raises(FileExistsError, match=r"de-en/3 is published already"):
+        publish(draft, root)
+
+
+def test_damaged_draft_leaves_nothing_behind(draft, root):
+    (draft / "card.md").unlink()
+
+    with pytest.raises(DamagedBundle, match=r"card.md is missing"):
+        publish(draft, root)
+
+    assert not root.exists()
+
+
+def test_publishing_leaves_the_draft_and_no_staging_folder(draft, root):
+    publish(draft, root)
+
+    assert [path.name for path in (root / "de-en").iterdir()] == ["3"]
+    assert Bundle.open(draft).identity == "de-en/3"
+
+
+def test_bundle_appears_only_when_every_file_is_in_place(draft, root, monkeypatch):
+    seen = []
+
+    def look_then_flush(descriptor: int) -> None:
+        seen.append(find_bundles(root))
+
+    monkeypatch.setattr(os, "fsync", look_then_flush)
+    publish(draft, root)
+
+    *before, after = seen
+    assert before == [[]] * (len(FILES) + 3)  # the manifest, fp32/ and the folder itself
+    assert after == [root / "de-en" / "3"]
+
+
+def test_interrupted_publish_is_not_seen_and_leaves_nothing(draft, root, monkeypatch):
+    def fail(descriptor: int) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="disk full"):
+        publish(draft, root)
+
+    assert find_bundles(root) == []
+    assert list((root / "de-en").iterdir()) == []
+
+
+def test_loser_of_a_race_to_publish_is_refused_and_changes_nothing(draft, root, monkeypatch):
+    other = root / "de-en" / "3"
+
+    def win(descriptor: int) -> None:
+        other.mkdir(exist_ok=True)
+        (other / "manifest.json").write_text("the other's")
+
+    monkeypatch.setattr(os, "fsync", win)
+    with pytest.raises(FileExistsError, match="is published already"):
+        publish(draft, root)
+
+    assert (other / "manifest.json").read_text() == "the other's"
+
+
+def test_published_bundle_is_readable_by_every_user(draft, root):
+    publish(draft, root)
+
+    assert (root / "de-en" / "3").stat().st_mode & 0o777 == 0o755
+
+
+def test_half_written_folders_are_not_seen(draft, root):
+    for version in ["1", "2", "10", ".11-abc"]:
+        (root / "de-en" / version).mkdir(parents=True)
+        (root / "de-en" / version / "manifest.json").write_text("{}")
+    (root / "de-en" / "12").mkdir()
+
+    assert [path.name for path in find_bundles(root)] == ["1", "2", "10"]
+
+
+def test_absent_root_holds_no_bundles(root):
+    assert find_bundles(root) == []
