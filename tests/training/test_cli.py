@@ -1,0 +1,98 @@
+"""The command line of training: what it prints, and how it fails."""
+
+import pytest
+from typer.testing import CliRunner
+
+from training.cli import dragoman_train
+
+COMMANDS = ["prepare", "train", "evaluate", "export", "all"]
+
+
+def call(*arguments):
+    return CliRunner().invoke(dragoman_train, [str(argument) for argument in arguments])
+
+
+def call_on(toy, command, **changes):
+    folders = ["--corpora", toy.corpora, "--runs", toy.runs]
+    return call(command, toy.recipe(**changes), *folders)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command):
+    result = call(command, "--help")
+
+    assert result.exit_code == 0
+    assert "Recipe, a TOML file." in result.stdout
+    assert "--corpora" in result.stdout
+
+
+def test_help_lists_every_command():
+    result = call("--help")
+
+    assert result.exit_code == 0
+    assert all(command in result.stdout for command in COMMANDS)
+
+
+def test_no_command_is_wrong_usage():
+    assert call().exit_code == 2
+
+
+def test_prepared_trained_and_evaluated_one_after_the_other(toy):
+    prepared, trained, evaluated = (
+        call_on(toy, command) for command in ("prepare", "train", "evaluate")
+    )
+
+    assert [each.exit_code for each in (prepared, trained, evaluated)] == [0, 0, 0]
+    assert "toy train" in prepared.stdout
+    assert "56" in prepared.stdout
+    assert trained.stdout.startswith("toy: dev BLEU ")
+    assert "step      6" in trained.stderr
+    assert "de-en" in evaluated.stdout
+    assert "chrF2" in evaluated.stdout
+
+
+def test_table_tells_what_was_dropped(toy):
+    toy.write("train", [("Das Haus", "The house"), ("Der Hund", "The dog"), ("", "Nothing")])
+
+    result = call_on(toy, "prepare")
+
+    rows = [line.strip("\u2502| ").split() for line in result.stdout.splitlines()]
+    assert ["dropped:", "empty", "side", "\u2502", "1"] in rows
+
+
+@pytest.mark.parametrize(
+    ("command", "changes", "sentence"),
+    [
+        ("prepare", {"network__colour": 1}, "network.colour: Extra inputs are not permitted"),
+        ("prepare", {"training__warmup_steps": 9}, "warmup_steps 9"),
+        ("prepare", {"corpus__tests": None, "corpus__leaks": "x"}, "corpus.leaks"),
+        ("train", {}, "prepared does not exist: prepare first"),
+        ("evaluate", {}, "best.pt does not exist: train first"),
+        ("export", {}, "best.pt does not exist: train first"),
+    ],
+)
+def test_failure_is_one_sentence_and_status_1(command, changes, sentence, toy):
+    result = call_on(toy, command, **changes)
+
+    assert result.exit_code == 1
+    assert sentence in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("command", ["prepare", "all"])
+def test_leak_is_told_with_its_file(command, toy):
+    toy.write("test", [("ich sehe Haus", "I see house")])
+    toy.write("train", [("Ich sehe Haus.", "Yes"), ("Der Hund", "The dog")])
+
+    result = call_on(toy, command)
+
+    assert result.exit_code == 1
+    assert "toy train: training pairs occur in held-out text (1 in toy test)" in result.stderr
+
+
+def test_missing_recipe_is_told_by_its_name(tmp_path):
+    result = call("prepare", tmp_path / "missing.toml", "--runs", tmp_path)
+
+    assert result.exit_code == 1
+    assert "missing.toml" in result.stderr

@@ -1,0 +1,229 @@
+"""The network: padding, tying, dropout, and one decoding for all lengths."""
+
+from itertools import product
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from models.tokenizer import BOS, EOS, PAD
+from training.batches import pad
+from training.network import BidirectionalLayer, LockedDropout, Network
+from training.recipe import NetworkRecipe
+
+VOCABULARY = 13
+SIZES = {
+    "embedding_size": 6,
+    "encoder_layers": 2,
+    "encoder_size": 4,
+    "decoder_layers": 2,
+    "decoder_size": 8,
+}
+DROPOUTS = {
+    "dropout_embedding": 0.5,
+    "dropout_layers": 0.5,
+    "dropout_readout": 0.5,
+    "word_dropout": 0.5,
+}
+SOURCES = [[4, 5, 6, 7, EOS], [8, EOS], [9, 10, 4, EOS]]
+TARGETS = [[BOS, 5, 6, EOS], [BOS, 7, 8, 9, 10, EOS], [BOS, 11, EOS]]
+CPU = torch.device("cpu")
+EVERY_KIND = list(product(("gru", "lstm"), ("dot", "general", "additive")))
+
+
+def describe(**changes):
+    kinds = {"cell": "gru", "attention": "general", "tying": "all"}
+    return NetworkRecipe.model_validate(SIZES | kinds | changes)
+
+
+def make_network(**changes):
+    torch.manual_seed(7)
+    network = Network(describe(**changes), VOCABULARY).double()
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    return network.eval()
+
+
+def widen(ids_BS, columns):
+    return torch.cat([ids_BS, torch.full((len(ids_BS), columns), PAD)], 1)
+
+
+@pytest.mark.parametrize(("cell", "attention"), EVERY_KIND)
+def test_sentence_alone_equals_itself_in_a_ragged_batch(cell, attention):
+    network = make_network(cell=cell, attention=attention)
+    source_BS, lengths_B = pad(SOURCES, CPU)
+    target_BT, _ = pad(TARGETS, CPU)
+    memory, _ = network.encode(widen(source_BS, 3), lengths_B)
+    logits_BTV = network.logits(widen(source_BS, 3), lengths_B, widen(target_BT, 2))
+
+    for row, (source, target) in enumerate(zip(SOURCES, TARGETS, strict=True)):
+        alone = pad([source], CPU)
+        own, _ = network.encode(*alone)
+        own_logits_1TV = network.logits(*alone, torch.tensor([target]))
+
+        torch.testing.assert_close(memory.memory_BSM[row, : len(source)], own.memory_BSM[0])
+        torch.testing.assert_close(memory.keys_BSA[row, : len(source)], own.keys_BSA[0])
+        torch.testing.assert_close(logits_BTV[row, : len(target)], own_logits_1TV[0])
+
+
+def test_what_lies_in_the_padding_changes_nothing():
+    network = make_network()
+    source_BS, lengths_B = pad(SOURCES, CPU)
+    target_BT, _ = pad(TARGETS, CPU)
+    mask_BS = torch.arange(source_BS.shape[1]) < lengths_B[:, None]
+    littered_BS = torch.where(mask_BS, source_BS, 12)
+
+    assert torch.equal(
+        network.logits(littered_BS, lengths_B, target_BT),
+        network.logits(source_BS, lengths_B, target_BT),
+    )
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_backward_direction_reads_each_sentence_turned_round(cell):
+    torch.manual_seed(1)
+    layer = BidirectionalLayer(describe(cell=cell), 6)
+    x_BSD = torch.randn(2, 5, 6)
+
+    out_BSM, last_BM = layer(x_BSD, torch.tensor([5, 3]))
+
+    for row, length in enumerate((5, 3)):
+        turned_1SD = x_BSD[row : row + 1, :length].flip(1)
+        expected = layer.backwards(turned_1SD)[0].flip(1)[0]
+        torch.testing.assert_close(out_BSM[row, :length, 4:], expected)
+        ends = torch.cat([out_BSM[row, length - 1, :4], expected[0]])
+        torch.testing.assert_close(last_BM[row], ends)
+
+
+@pytest.mark.parametrize(("tying", "tables"), [("all", 1), ("decoder", 2), ("none", 3)])
+def test_tied_tables_are_one_and_counted_once(tying, tables):
+    network = Network(describe(tying=tying), VOCABULARY)
+    weights = [network.source_embedding, network.target_embedding, network.output]
+    rest = [network.encoder, network.decoder]
+
+    assert len({each.weight.data_ptr() for each in weights}) == tables
+    assert network.num_parameters == tables * VOCABULARY * 6 + VOCABULARY + sum(
+        parameter.numel() for part in rest for parameter in part.parameters()
+    )
+
+
+def test_tied_tables_learn_together():
+    network = make_network(tying="all")
+    source_BS, lengths_B = pad(SOURCES, CPU)
+
+    network.loss(source_BS, lengths_B, pad(TARGETS, CPU)[0], 0.0).backward()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.sub_(0.1 * parameter.grad)
+
+    assert torch.equal(network.output.weight, network.source_embedding.weight)
+
+
+@pytest.mark.parametrize(("cell", "attention"), EVERY_KIND)
+def test_decoding_step_by_step_equals_decoding_the_whole_target(cell, attention):
+    network = make_network(cell=cell, attention=attention)
+    memory, states = network.encode(*pad(SOURCES, CPU))
+    target_BT, _ = pad(TARGETS, CPU)
+    whole_BTE, weights_BTS, last = network.decode(target_BT, memory, states)
+
+    steps = []
+    for token_B in target_BT.T:
+        readout_B1E, weights_B1S, states = network.decode(token_B[:, None], memory, states)
+        steps.append((readout_B1E, weights_B1S))
+
+    torch.testing.assert_close(torch.cat([step[0] for step in steps], 1), whole_BTE)
+    torch.testing.assert_close(torch.cat([step[1] for step in steps], 1), weights_BTS)
+    torch.testing.assert_close(states, last)
+
+
+def test_loss_is_the_cross_entropy_of_the_tokens_after_bos():
+    network = make_network().float()
+    source_BS, lengths_B = pad(SOURCES, CPU)
+    target_BT, _ = pad(TARGETS, CPU)
+    logits_BTV = network.logits(source_BS, lengths_B, target_BT[:, :-1])
+
+    loss = network.loss(source_BS, lengths_B, target_BT, 0.1)
+
+    expected = sum(
+        cross_entropy(
+            logits_BTV[row, : len(target) - 1],
+            torch.tensor(target[1:]),
+            reduction="sum",
+            label_smoothing=0.1,
+        )
+        for row, target in enumerate(TARGETS)
+    )
+    torch.testing.assert_close(loss, expected)
+
+
+def test_nothing_is_dropped_when_not_training():
+    plain, dropping = make_network(), make_network(**DROPOUTS)
+    dropping.load_state_dict(plain.state_dict())
+    batch = (*pad(SOURCES, CPU), pad(TARGETS, CPU)[0])
+
+    assert torch.equal(dropping.logits(*batch), plain.logits(*batch))
+
+
+@pytest.mark.parametrize("name", DROPOUTS)
+def test_each_dropout_has_an_effect_in_training(name):
+    network = make_network(**{name: 0.5}).train()
+    batch = (*pad(SOURCES, CPU), pad(TARGETS, CPU)[0])
+
+    assert not torch.equal(network.logits(*batch), network.logits(*batch))
+
+
+def test_locked_dropout_drops_the_same_units_at_all_positions_of_a_sentence():
+    torch.manual_seed(2)
+    dropped_BTD = LockedDropout(0.25)(torch.ones(64, 5, 16))
+
+    assert torch.equal(dropped_BTD, dropped_BTD[:, :1].expand(-1, 5, -1))
+    assert not torch.equal(dropped_BTD[0], dropped_BTD[1])
+    assert dropped_BTD.unique().tolist() == pytest.approx([0, 1 / 0.75])
+    # 1,024 draws: four standard errors
+    assert dropped_BTD.mean().item() == pytest.approx(1, abs=0.08)
+
+
+def test_word_dropout_never_hides_the_first_token():
+    network = make_network(word_dropout=0.9).train()
+    seen = []
+    for table in (network.source_embedding, network.target_embedding):
+        table.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    source_BS, lengths_B = pad([[4, 5, 6, 7, EOS]] * 50, CPU)
+
+    network.logits(source_BS, lengths_B, source_BS)
+
+    for ids_BS in seen:
+        assert ids_BS[:, 0].tolist() == [4] * 50
+        # 200 draws of 0.9: four standard errors
+        assert (ids_BS[:, 1:] == PAD).double().mean().item() == pytest.approx(0.9, abs=0.085)
+
+
+def test_translation_takes_the_likeliest_token_at_each_step():
+    network = make_network()
+    with torch.no_grad():
+        network.output.bias[EOS] += 1.0  # or hardly any would end
+
+    translations = network.translate(*pad(SOURCES, CPU), 12)
+
+    assert any(len(tokens) < 12 for tokens in translations)
+    for source, tokens in zip(SOURCES, translations, strict=True):
+        logits_1TV = network.logits(*pad([source], CPU), torch.tensor([[BOS, *tokens]]))
+        assert logits_1TV[0].argmax(-1).tolist()[:12] == [*tokens, EOS][:12]
+
+
+@pytest.mark.parametrize(("token", "expected"), [(EOS, []), (7, [7, 7, 7, 7])])
+def test_translation_ends_with_eos_or_at_the_limit(token, expected):
+    network = make_network()
+    with torch.no_grad():
+        network.output.bias[token] = 1000.0
+
+    assert network.translate(*pad(SOURCES, CPU), 4) == [expected] * 3
+
+
+def test_state_starts_between_minus_one_and_one_and_lstm_cells_at_zero():
+    network = make_network(cell="lstm")
+
+    _, states = network.encode(*pad(SOURCES, CPU))
+
+    assert len(states) == 2
+    assert all(h_BH.abs().max() < 1 and not c_BH.any() for h_BH, c_BH in states)

@@ -1,0 +1,119 @@
+"""Recipes are parsed strictly, and their faults are named."""
+
+from pathlib import Path
+
+import pytest
+
+import training
+from training.recipe import open_run
+
+RECIPES = sorted((Path(training.__file__).parent / "recipes").glob("*.toml"))
+FILES = ["train.de", "train.en"]
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_shipped_recipe_is_valid_and_named_like_its_file(path, tmp_path):
+    run = open_run(path, tmp_path, tmp_path)
+
+    assert run.recipe.name == path.stem
+
+
+def test_there_is_a_shipped_recipe():
+    assert RECIPES
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "colour",
+        "corpus__colour",
+        "corpus__cleaning__colour",
+        "corpus__train__colour",
+        "tokenizer__colour",
+        "network__colour",
+        "training__colour",
+        "export__colour",
+    ],
+)
+def test_unknown_key_is_refused_by_its_name(key, toy):
+    changes = {key: 1}
+    if key == "corpus__train__colour":
+        train = {"name": "x", "languages": ["de", "en"], "files": FILES, "colour": 1}
+        changes = {"corpus__train": [train]}
+
+    with pytest.raises(ValueError, match=r"toy\.toml: .*colour: Extra inputs are not permitted"):
+        toy.open(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"training__warmup_steps": 7}, "warmup_steps 7 and decay_steps 0 exceed max_steps 6"),
+        ({"training__decay_steps": 5}, "warmup_steps 2 and decay_steps 5 exceed max_steps 6"),
+        ({"training__max_steps": None}, r"training\.max_steps: Field required"),
+        ({"training__learning_rate": 0}, r"training\.learning_rate: .* greater than 0"),
+        ({"training__label_smoothing": 1.0}, r"training\.label_smoothing: .* less than 1"),
+        ({"training__schedule": "cosine"}, r"training\.schedule: .*'trapezoid'"),
+        ({"network__cell": "rnn"}, r"network\.cell: .*'gru' or 'lstm'"),
+        ({"network__dropout_layers": -0.1}, r"network\.dropout_layers: "),
+        ({"tokenizer__size": 299}, r"tokenizer\.size: .* 300"),
+        ({"tokenizer__kind": "char", "tokenizer__dropout_source": 0.1}, "char has no dropout"),
+        ({"tokenizer__kind": "word", "tokenizer__dropout_target": 0.1}, "word has no dropout"),
+        ({"corpus__directions": [["de", "fr"]]}, r"corpus\.train has no text for de-fr"),
+        ({"corpus__directions": [["DE", "en"]]}, r"corpus\.directions"),
+        ({"corpus__dev": []}, r"corpus\.dev: "),
+        ({"export__beams": [0]}, r"export\.beams\.0: "),
+        ({"name": "../up"}, "name: "),
+        ({"version": "one"}, "version: "),
+    ],
+)
+def test_value_that_cannot_be_is_refused_by_its_key(changes, sentence, toy):
+    with pytest.raises(ValueError, match=sentence):
+        toy.open(**changes)
+
+
+@pytest.mark.parametrize(
+    "forms", [{}, {"files": FILES, "tsv": "train.tsv"}, {"tsv": "a.tsv", "tmx": "a.tmx"}]
+)
+def test_text_has_exactly_one_form(forms, toy):
+    with pytest.raises(ValueError, match="mine: give exactly one of files, tsv and tmx"):
+        toy.open(corpus__train=[{"name": "mine", "languages": ["de", "en"], **forms}])
+
+
+def test_text_in_one_language_only_is_refused(toy):
+    with pytest.raises(ValueError, match="mine: both languages are de"):
+        toy.open(corpus__train=[{"name": "mine", "languages": ["de", "de"], "files": FILES}])
+
+
+def test_file_that_is_not_toml_is_refused_with_the_place(tmp_path):
+    path = tmp_path / "broken.toml"
+    path.write_text('name = "toy"\nversion 1\n')
+
+    with pytest.raises(ValueError, match=r"broken\.toml: .*line 2"):
+        open_run(path, tmp_path, tmp_path)
+
+
+def test_missing_recipe_is_refused_by_its_name(tmp_path):
+    with pytest.raises(ValueError, match=r"missing\.toml"):
+        open_run(tmp_path / "missing.toml", tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("directions", "has_tags"),
+    [([["de", "en"]], False), ([["de", "en"], ["en", "de"]], True)],
+)
+def test_tags_are_for_several_targets(directions, has_tags, toy):
+    assert toy.open(corpus__directions=directions).recipe.has_tags is has_tags
+
+
+def test_run_has_a_folder_named_by_the_recipe(toy):
+    run = toy.open(name="other")
+
+    assert run.folder == toy.runs / "other"
+    assert run.folder.is_dir()
+
+
+def test_hash_follows_the_text_of_the_recipe(toy):
+    hashes = [toy.open(version=version).sha256 for version in ("1", "1", "2")]
+
+    assert hashes[0] == hashes[1] != hashes[2]

@@ -1,0 +1,272 @@
+"""The loop learns, stops, and goes on after an interruption as if nothing had happened."""
+
+import json
+import math
+
+import pytest
+import torch
+
+from models.tokenizer import BOS
+from training import checkpoint
+from training.prepare import Prepared, prepare
+from training.recipe import TrainingRecipe
+from training.trainer import Trainer, learning_rate
+
+CPU = torch.device("cpu")
+TIMES = {"seconds", "tokens_per_second"}
+EVERYTHING = {
+    "tokenizer__dropout_source": 0.2,
+    "network__dropout_embedding": 0.1,
+    "network__dropout_layers": 0.2,
+    "network__dropout_readout": 0.1,
+    "network__word_dropout": 0.1,
+    "training__label_smoothing": 0.1,
+    "training__ema_decay": 0.9,
+}
+
+
+class Interrupted(Exception):
+    """What a test raises in the middle of a run."""
+
+
+def start(toy, **changes):
+    run = toy.open(**changes)
+    prepare(run)
+    return Trainer(run, CPU)
+
+
+def interrupt_after(step):
+    def on_step(position, summary):
+        if position.step == step:
+            raise Interrupted
+
+    return on_step
+
+
+def read_metrics(toy):
+    lines = (toy.runs / "toy" / "metrics.jsonl").read_text().splitlines()
+    return [
+        {name: value for name, value in json.loads(line).items() if name not in TIMES}
+        for line in lines
+    ]
+
+
+def read_checkpoint(toy):
+    return checkpoint.load(toy.runs / "toy" / "checkpoints" / "last.pt")
+
+
+def assert_equal_weights(first, second):
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+# epochs have 4 batches, so step 5 and the checkpoint of step 4 lie on both sides of their border
+@pytest.mark.parametrize("step", [2, 5, 6])
+@pytest.mark.parametrize("changes", [{}, EVERYTHING], ids=["plain", "everything"])
+def test_interrupted_run_goes_on_as_if_nothing_had_happened(changes, step, toy):
+    changes = {**changes, "training__max_steps": 7, "training__validate_steps": 2}
+    start(toy, **changes).train()
+    metrics, whole = read_metrics(toy), read_checkpoint(toy)
+    toy.runs = toy.runs / "interrupted"
+    with pytest.raises(Interrupted):
+        start(toy, **changes).train(interrupt_after(step))
+
+    start(toy, **changes).train()
+
+    assert read_metrics(toy) == metrics
+    assert_equal_weights(read_checkpoint(toy)["network"], whole["network"])
+    assert_equal_weights(read_checkpoint(toy)["average"], whole["average"])
+
+
+def test_same_recipe_trains_the_same_network(toy):
+    start(toy, **EVERYTHING).train()
+    first = read_checkpoint(toy)
+    toy.runs = toy.runs / "again"
+
+    start(toy, **EVERYTHING).train()
+
+    assert_equal_weights(read_checkpoint(toy)["network"], first["network"])
+
+
+def test_loss_falls(toy):
+    start(toy, training__max_steps=30, training__validate_steps=10).train()
+
+    losses = [line["loss"] for line in read_metrics(toy)]
+
+    assert losses[0] > losses[1] > losses[2]
+    assert losses[2] < 0.8 * losses[0]
+
+
+def test_untrained_network_finds_all_tokens_about_equally_likely(toy):
+    trainer = start(toy, training__max_steps=2)
+    losses = []
+
+    trainer.train(lambda position, summary: losses.append(summary["loss"]))
+
+    assert losses[0] == pytest.approx(math.log(320), rel=0.1)
+
+
+def test_an_epoch_learns_from_every_target_token_once(toy):
+    trainer = start(toy)
+    target = Prepared(toy.open()).examples(0).target
+    predicted = len(target.ids) - target.ids.tolist().count(BOS)
+    tokens = {0: 0}
+
+    trainer.train(lambda position, summary: tokens.update({position.epoch: position.tokens}))
+
+    assert tokens[0] == predicted
+
+
+def test_training_stops_when_dev_bleu_does_not_rise(toy):
+    trainer = start(
+        toy,
+        training__learning_rate=1e-12,
+        training__max_steps=100,
+        training__validate_steps=1,
+        training__patience=3,
+    )
+
+    position = trainer.train()
+
+    # the first validation is the best there is; three more are not better
+    assert (position.step, position.best_step) == (4, 1)
+
+
+def test_finished_run_is_not_trained_further(toy):
+    start(toy).train()
+    before = read_checkpoint(toy)["network"]
+
+    position = start(toy).train()
+
+    assert position.step == 6
+    assert_equal_weights(read_checkpoint(toy)["network"], before)
+
+
+def test_finished_run_goes_on_when_it_may_be_longer(toy):
+    start(toy).train()
+
+    assert start(toy, training__max_steps=8).train().step == 8
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"network__decoder_size": 10},
+        {"network__cell": "lstm"},
+        {"tokenizer__size": 310},
+        {"training__seed": 2},
+        {"training__batch_tokens": 100},
+    ],
+)
+def test_run_of_another_network_corpus_or_seed_is_not_gone_on_with(changes, toy):
+    start(toy).train()
+
+    with pytest.raises(ValueError, match="checkpoints was trained with another"):
+        start(toy, **changes)
+
+
+def test_run_goes_on_in_the_precision_it_began_with(toy):
+    start(toy).train()
+
+    trainer = start(toy, training__precision="fp16", training__max_steps=7)
+
+    assert trainer.precision == "fp32"
+    assert trainer.train().step == 7
+
+
+def test_average_follows_the_weights_by_its_decay(toy):
+    trainer = start(toy, training__ema_decay=0.26, training__max_steps=4)
+    steps = [{name: value.clone() for name, value in trainer.network.state_dict().items()}]
+
+    trainer.train(
+        lambda position, summary: steps.append(
+            {name: value.clone() for name, value in trainer.network.state_dict().items()}
+        )
+    )
+
+    average = dict(steps[0])
+    for decay, weights in zip((2 / 11, 3 / 12, 0.26, 0.26), steps[1:], strict=True):
+        average = {n: decay * average[n] + (1 - decay) * weights[n] for n in weights}
+    torch.testing.assert_close(read_checkpoint(toy)["average"], average)
+
+
+def test_without_averaging_the_weights_are_validated_as_they_are(toy):
+    start(toy, training__max_steps=4).train()
+
+    state = read_checkpoint(toy)
+
+    assert_equal_weights(state["average"], state["network"])
+
+
+@pytest.mark.parametrize(("norm", "rate"), [(1e-6, 1.0), (1e6, 0.0)])
+def test_clip_rate_is_the_share_of_steps_that_were_clipped(norm, rate, toy):
+    start(toy, training__clip_norm=norm).train()
+
+    assert [line["clip_rate"] for line in read_metrics(toy)] == [rate, rate]
+
+
+def test_each_validation_is_a_line_of_metrics_with_signed_scores(toy):
+    start(toy, corpus__directions=[["de", "en"], ["en", "de"]]).train()
+
+    lines = read_metrics(toy)
+
+    assert [line["step"] for line in lines] == [3, 6]
+    assert lines[0]["dev"].keys() == {"de-en", "en-de"}
+    for bleu, chrf in lines[0]["dev"].values():
+        assert (bleu["name"], chrf["name"]) == ("BLEU", "chrF2")
+        assert "version:" in bleu["signature"]
+
+
+def test_best_checkpoint_is_that_of_the_best_validation(toy):
+    trainer = start(toy, training__max_steps=40, training__validate_steps=10)
+    bleu_by_step = {}
+
+    trainer.train(
+        on_validation=lambda position, summary: bleu_by_step.update(
+            {position.step: summary["dev_bleu"]}
+        )
+    )
+
+    best = checkpoint.load(toy.runs / "toy" / "checkpoints" / "best.pt")
+    assert best["position"]["step"] == max(bleu_by_step, key=bleu_by_step.get)
+
+
+def test_loss_that_is_no_number_ends_training_with_advice(toy):
+    trainer = start(toy, training__learning_rate=1e38)
+
+    with pytest.raises(ValueError, match=r"training\.learning_rate 1e\+38 may be too high"):
+        trainer.train()
+
+
+def schedule(name, step):
+    return learning_rate(
+        TrainingRecipe(
+            batch_tokens=1,
+            learning_rate=0.8,
+            schedule=name,
+            warmup_steps=4,
+            decay_steps=10 if name == "trapezoid" else 0,
+            max_steps=20,
+            clip_norm=1.0,
+            validate_steps=1,
+        ),
+        step,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "step", "rate"),
+    [
+        ("trapezoid", 0, 0.2),
+        ("trapezoid", 3, 0.8),
+        ("trapezoid", 10, 0.8),
+        ("trapezoid", 15, 0.4),
+        ("trapezoid", 19, 0.08),
+        ("trapezoid", 20, 0.0),
+        ("inverse_sqrt", 1, 0.4),
+        ("inverse_sqrt", 3, 0.8),
+        ("inverse_sqrt", 15, 0.4),
+    ],
+)
+def test_learning_rate_follows_its_schedule(name, step, rate):
+    assert schedule(name, step) == pytest.approx(rate)

@@ -1,0 +1,1 @@
+"""Offline half: parallel text in, a published bundle out. Never imported by `service`."""

@@ -1,0 +1,148 @@
+"""The model card: what a bundle is, what it was made of and how well it does, for people.
+
+Rendered from the manifest alone, so the two cannot disagree.
+
+Source: Mitchell et al. 2019, "Model Cards for Model Reporting", section 4.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from models.bundle import Direction, Manifest, Score
+
+
+def render_card(manifest: Manifest) -> str:
+    """Return the card as Markdown."""
+    sections = [
+        _title(manifest),
+        _network(manifest),
+        _scores(manifest),
+        _sweep(manifest),
+        _data(manifest),
+        _training(manifest),
+        _limits(manifest),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _title(manifest: Manifest) -> str:
+    directions = ", ".join(_arrow(direction) for direction in manifest.directions)
+    decoding = manifest.decoding
+    return (
+        f"# {manifest.identity}\n\n"
+        f"A recurrent encoder-decoder with attention that translates {directions}, "
+        f"sentence by sentence. Bundle format {manifest.format}; made on "
+        f"{manifest.provenance.created.isoformat()}.\n\n"
+        f"Unless a caller says otherwise, it searches with beam {decoding.beam} and length "
+        f"penalty {decoding.length_penalty:g}."
+    )
+
+
+def _network(manifest: Manifest) -> str:
+    shape = manifest.architecture
+    sizes = {
+        name: sum(file.size_bytes for file in (variant.encoder, variant.step, variant.weights))
+        for name, variant in manifest.variants.items()
+    }
+    rows = [
+        ("parameters", f"{shape.parameters:,}"),
+        ("cell", shape.cell.upper()),
+        ("attention", shape.attention),
+        ("embeddings", str(shape.embedding_size)),
+        ("encoder", f"{shape.encoder_layers} bidirectional x {shape.encoder_size} each way"),
+        ("decoder", f"{shape.decoder_layers} x {shape.decoder_size}"),
+        ("vocabulary", f"{shape.vocabulary_size:,} ({manifest.tokenizer.kind})"),
+        *((f"size, {name}", f"{size / 1e6:.1f} MB") for name, size in sizes.items()),
+    ]
+    return f"## Network\n\n{_table(('', ''), rows)}"
+
+
+def _scores(manifest: Manifest) -> str:
+    if not manifest.scores:
+        return ""
+    cells: dict[tuple[str, ...], dict[str, str]] = {}
+    for score in manifest.scores:
+        cells.setdefault(_circumstances(score), {})[score.metric] = f"{score.score:.1f}"
+    metrics = list(dict.fromkeys(score.metric for score in manifest.scores))
+    header = ("test set", "direction", "search", "sentences", *metrics)
+    rows = [(*place, *(of.get(name, "") for name in metrics)) for place, of in cells.items()]
+    signatures = dict.fromkeys(f"`{score.metric}|{score.signature}`" for score in manifest.scores)
+    return (
+        "## Scores\n\nMeasured on detokenised text through the service's engine, every line of "
+        "each test set; `dragoman evaluate` repeats them.\n\n"
+        f"{_table(header, rows)}\n\n"
+        f"sacreBLEU signatures: {', '.join(signatures)}."
+    )
+
+
+def _circumstances(score: Score) -> tuple[str, ...]:
+    search = (
+        "greedy"
+        if score.beam == 1
+        else f"beam {score.beam}, length penalty {score.length_penalty:g}"
+    )
+    return score.test_set, _arrow(score.direction), search, f"{score.sentences:,}"
+
+
+def _sweep(manifest: Manifest) -> str:
+    sweep = manifest.provenance.sweep
+    if sweep is None:
+        return ""
+    rows = [(str(row.beam), f"{row.length_penalty:g}", f"{row.bleu:.2f}") for row in sweep.rows]
+    return (
+        "## Choice of the search\n\n"
+        f"BLEU on {sweep.test_set} ({sweep.sentences:,} sentences in all), mean of the "
+        "directions. The best became the default; of those within a twentieth of a point of it, "
+        f"the smallest beam.\n\n{_table(('beam', 'length penalty', 'BLEU'), rows)}"
+    )
+
+
+def _data(manifest: Manifest) -> str:
+    rows = [
+        (data.name, f"{data.pairs:,}", data.licence, data.attribution)
+        for data in manifest.provenance.data
+    ]
+    table = _table(("corpus", "pairs used", "licence", "attribution"), rows)
+    return f"## Training data\n\n{table}"
+
+
+def _training(manifest: Manifest) -> str:
+    provenance = manifest.provenance
+    training, parity = provenance.training, provenance.parity
+    versions = ", ".join(f"{name} {version}" for name, version in provenance.versions.items())
+    return (
+        "## How it was made, and how to make it again\n\n"
+        f"{training.steps:,} steps, {training.epochs:.1f} epochs, {training.minutes:.0f} minutes "
+        f"on {training.machine}. Versions: {versions}.\n\n"
+        f"The graphs follow the network to {parity.max_logit_difference:.1g} in the "
+        f"log-probabilities of {parity.tokens:,} tokens in {parity.sentences:,} dev sentences "
+        f"(tolerance {parity.tolerance:g}); {parity.ties} greedy choices fell on ties.\n\n"
+        f"```\ndragoman-train all training/recipes/{manifest.name}.toml --corpora CORPORA\n```\n\n"
+        f"makes it from this recipe (SHA-256 `{provenance.recipe_sha256}`):\n\n"
+        f"```toml\n{provenance.recipe.strip()}\n```"
+    )
+
+
+def _limits(manifest: Manifest) -> str:
+    corpora = ", ".join(data.name for data in manifest.provenance.data)
+    return (
+        "## Limits\n\n"
+        f"- It knows the kind of text it was trained on ({corpora}); on other kinds, names, "
+        "numbers and rare words in particular go wrong. Compare the test sets above.\n"
+        f"- Sentences of more than {manifest.decoding.max_source_tokens} tokens are split before "
+        "they are translated, and no sentence knows its neighbours.\n"
+        "- It may leave out, repeat or invent, in fluent language. Do not rely on it unread where "
+        "an error does harm."
+    )
+
+
+def _arrow(direction: Direction) -> str:
+    return f"{direction.source} to {direction.target}"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")

@@ -1,0 +1,244 @@
+"""The `dragoman-train` command: prepare, train, evaluate, export, or all of them.
+
+Results go to stdout, progress to stderr. Exit status: 0 done, 1 failed, 2 wrong usage,
+130 interrupted. Repeating a command after an interruption goes on where it stopped.
+"""
+
+import os
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from typer.core import TyperGroup
+
+from models.bundle import Bundle, DamagedBundle, Training
+from service.errors import ServiceError
+from training.recipe import Run, open_run
+
+if TYPE_CHECKING:
+    import torch
+
+    from service.evaluation import Metric
+    from training.corpus import Report
+    from training.network import Network
+    from training.trainer import Position
+
+output = Console()
+console = Console(stderr=True)
+
+RecipeFile = Annotated[Path, typer.Argument(help="Recipe, a TOML file.")]
+Corpora = Annotated[
+    Path,
+    typer.Option(help="Folder that the recipe's paths are relative to."),
+]
+Runs = Annotated[Path, typer.Option(help="Folder of runs; this one's is named by its recipe.")]
+Bundles = Annotated[Path, typer.Option(help="Folder the bundle is published in.")]
+
+HERE = Path()
+RUNS = Path("runs")
+BUNDLES = Path("models/bundles")
+
+
+class Commands(TyperGroup):
+    """All commands, and the one place that tells what went wrong in one of them."""
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401  # typer keeps the types private
+        """Run a command; a failure becomes a sentence and an exit status."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            console.print("interrupted: the same command goes on from the last checkpoint")
+            raise typer.Exit(130) from None
+        except (ValueError, ServiceError, DamagedBundle, OSError) as failure:
+            _fail(str(failure))
+
+
+dragoman_train = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Train a translator on parallel text and publish it as a bundle.",
+)
+
+
+@dragoman_train.command()
+def prepare(recipe: RecipeFile, corpora: Corpora = HERE, runs: Runs = RUNS) -> None:
+    """Clean the text, check it for leaks, learn the vocabulary and encode."""
+    _prepare(open_run(recipe, corpora, runs))
+
+
+@dragoman_train.command()
+def train(recipe: RecipeFile, corpora: Corpora = HERE, runs: Runs = RUNS) -> None:
+    """Train the network on what was prepared, or go on after an interruption."""
+    _train(open_run(recipe, corpora, runs))
+
+
+@dragoman_train.command()
+def evaluate(recipe: RecipeFile, corpora: Corpora = HERE, runs: Runs = RUNS) -> None:
+    """Score the best checkpoint on the dev text, greedily, without a bundle."""
+    _evaluate(open_run(recipe, corpora, runs))
+
+
+@dragoman_train.command()
+def export(
+    recipe: RecipeFile, corpora: Corpora = HERE, runs: Runs = RUNS, bundles: Bundles = BUNDLES
+) -> None:
+    """Publish the best checkpoint: parity gate, sweep on dev, scores on the tests, card."""
+    _export(open_run(recipe, corpora, runs), bundles)
+
+
+@dragoman_train.command("all")
+def run_all(
+    recipe: RecipeFile, corpora: Corpora = HERE, runs: Runs = RUNS, bundles: Bundles = BUNDLES
+) -> None:
+    """Prepare, train and export."""
+    run = open_run(recipe, corpora, runs)
+    _prepare(run)
+    _train(run)
+    _export(run, bundles)
+
+
+def main() -> None:
+    """Run the command line."""
+    dragoman_train()
+
+
+def _prepare(run: Run) -> None:
+    # the imports inside these functions spare `--help` the loading of torch: 2 seconds
+    from training.prepare import prepare  # noqa: PLC0415
+
+    with console.status("preparing"):
+        reports = prepare(run)
+    for report in reports:
+        output.print(_report_table(report))
+
+
+def _train(run: Run) -> None:
+    from training.trainer import Trainer  # noqa: PLC0415
+
+    trainer = Trainer(run, _device())
+    console.print(
+        f"{trainer.network.num_parameters:,} parameters, {trainer.precision} on {_machine()}"
+    )
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("loss {task.fields[loss]:.3f}  {task.fields[speed]:,.0f} tokens/s"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(
+            "training", total=run.recipe.training.max_steps, loss=float("nan"), speed=0.0
+        )
+
+        def on_step(position: "Position", summary: dict[str, float]) -> None:
+            progress.update(
+                task,
+                completed=position.step,
+                loss=summary["loss"],
+                speed=summary["tokens_per_second"],
+            )
+
+        position = trainer.train(on_step, _tell_validation)
+    output.print(
+        f"{run.recipe.name}: dev BLEU {position.best_bleu:.1f} at step {position.best_step}, "
+        f"{position.seconds / 60:.0f} minutes"
+    )
+
+
+def _tell_validation(position: "Position", summary: dict[str, float]) -> None:
+    directions = "  ".join(f"{name} {value:.1f}" for name, value in summary.items() if "-" in name)
+    console.print(
+        f"step {position.step:>6,}  epoch {position.epoch + 1}  loss {summary['loss']:.3f}  "
+        f"clipped {summary['clip_rate']:.0%}  {summary['tokens_per_second']:,.0f} tokens/s  "
+        f"dev BLEU {summary['dev_bleu']:.1f} ({directions})"
+    )
+
+
+def _evaluate(run: Run) -> None:
+    from models.tokenizer import Tokenizer  # noqa: PLC0415
+    from training.corpus import load_dev  # noqa: PLC0415
+    from training.evaluate import validate  # noqa: PLC0415
+
+    network, _ = _load_best(run)
+    tokenizer = Tokenizer.open(run.prepared / "tokenizer.model", run.recipe.tokenizer.normalisation)
+    dev = load_dev(run, run.recipe.training.validation_sentences)
+    with console.status("translating"):
+        scores = validate(network, tokenizer, run, dev)
+    output.print(_score_table(scores))
+
+
+def _export(run: Run, bundles: Path) -> Bundle:
+    from training.export import export  # noqa: PLC0415
+
+    network, training = _load_best(run)
+    bundle = export(run, network, training, bundles, console)
+    output.print(f"published {bundle.identity} in {bundle.path}")
+    return bundle
+
+
+def _load_best(run: Run) -> tuple["Network", Training]:
+    from training.trainer import load_best  # noqa: PLC0415
+
+    network, position, steps_per_epoch = load_best(run)
+    took = Training(
+        minutes=round(position.seconds / 60, 1),
+        machine=_machine(),
+        steps=position.step,
+        epochs=round(position.epoch + position.batch / steps_per_epoch, 1),
+    )
+    return network, took
+
+
+def _device() -> "torch.device":
+    import torch  # noqa: PLC0415
+
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _machine() -> str:
+    """Return the class of this machine, in the words a model card uses."""
+    import torch  # noqa: PLC0415
+
+    if torch.cuda.is_available():
+        return f"one {torch.cuda.get_device_name()}"
+    capability = torch.backends.cpu.get_cpu_capability()
+    return f"{os.cpu_count()} CPU cores ({platform.machine()}, {capability})"
+
+
+def _report_table(report: "Report") -> Table:
+    table = Table("pairs", "count", title=report.name, title_justify="left")
+    table.columns[1].justify = "right"
+    table.add_row("read", f"{report.read:,}")
+    for reason, count in sorted(report.dropped.items(), key=lambda item: -item[1]):
+        table.add_row(f"dropped: {reason}", f"{count:,}")
+    table.add_row("kept", f"{report.kept:,}")
+    return table
+
+
+def _score_table(scores: dict[str, list["Metric"]]) -> Table:
+    table = Table("direction", "metric", "score", "signature")
+    for direction, metrics in scores.items():
+        for metric in metrics:
+            table.add_row(direction, metric.name, f"{metric.score:.2f}", metric.signature)
+    return table
+
+
+def _fail(sentence: str) -> NoReturn:
+    console.print(f"[red]{escape(sentence)}[/red]", highlight=False, soft_wrap=True)
+    raise typer.Exit(1)

@@ -1,0 +1,263 @@
+"""Parallel text: read, clean, deduplicate, and kept apart from what it is measured on.
+
+two files | TSV | TMX  ->  read  ->  clean (with a count of what went and why)
+                                       |
+         dev and test texts  ->  leak check: refuses, naming the files
+"""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lxml import etree
+
+from models.tokenizer import Normalisation, normalise
+from training.recipe import CleaningRecipe, CorpusRecipe, Run, TextRecipe
+
+Pair = tuple[str, str]
+"""One sentence in both languages, in the order of the text's `languages`."""
+
+XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
+# what these hold is the markup of a document; "hi", the one other element, holds words
+TMX_CODES = ("{*}bpt", "{*}ept", "{*}it", "{*}ph", "{*}ut")
+# 3 characters in 10 of words are enough for names; below it a line is numbers or markup
+MIN_LETTERS = 0.3
+_PUNCTUATION = re.compile(r"[^\w\s]|_")
+
+
+@dataclass(slots=True)
+class Report:
+    """What became of a text: pairs read, pairs kept, and the rest by reason."""
+
+    name: str
+    read: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def kept(self) -> int:
+        """Pairs that are left."""
+        return self.read - sum(self.dropped.values())
+
+    def drop(self, reason: str) -> None:
+        """Count one pair that goes."""
+        self.dropped[reason] = self.dropped.get(reason, 0) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Text to measure one direction on, as it stands in its files."""
+
+    name: str
+    source: str
+    """Language, as `target`."""
+    target: str
+    sources: list[str]
+    references: list[str]
+
+
+def read_pairs(text: TextRecipe, corpora: Path) -> Iterator[Pair]:
+    """Yield the pairs of a text as they stand.
+
+    Raises:
+        ValueError: a file is missing, is not UTF-8, or the two sides differ in length.
+    """
+    try:
+        if text.files is not None:
+            yield from _read_files(*(corpora / path for path in text.files))
+        elif text.tsv is not None:
+            yield from _read_tsv(corpora / text.tsv)
+        elif text.tmx is not None:
+            yield from _read_tmx(corpora / text.tmx, text.languages)
+    except (OSError, UnicodeDecodeError, etree.XMLSyntaxError) as error:
+        raise ValueError(f"{text.name}: {error}") from None
+
+
+def clean(
+    pairs: Iterable[Pair], rules: CleaningRecipe, form: Normalisation, report: Report
+) -> Iterator[Pair]:
+    """Yield the usable pairs, normalised, each once; count the others in `report`."""
+    seen: set[Pair] = set()
+    for raw in pairs:
+        report.read += 1
+        pair = (normalise(raw[0], form), normalise(raw[1], form))
+        if reason := _fault(pair, rules):
+            report.drop(reason)
+        elif pair in seen:
+            report.drop("duplicate")
+        else:
+            seen.add(pair)
+            yield pair
+
+
+def check_leaks(
+    train: Iterable[Pair], text: TextRecipe, corpus: CorpusRecipe, corpora: Path
+) -> None:
+    """Refuse training pairs that occur in the dev or test texts.
+
+    Sentences are compared without case, punctuation and compatibility forms, for a sentence
+    that differs in a comma only is known all the same. With `leaks = "side"` one side in
+    common is enough, in whichever text of that language; else both sides are needed.
+
+    Raises:
+        ValueError: there are such pairs; the message counts them, by file.
+    """
+    held_out = {held.name: _fingerprints(held, corpus, corpora) for held in _held_out(corpus)}
+    found: Counter[str] = Counter()
+    for pair in train:
+        prints = set(_prints(pair, text.languages, whole=corpus.leaks == "pair"))
+        for name, known in held_out.items():
+            found[name] += not prints.isdisjoint(known)
+    if found.total():
+        counts = ", ".join(f"{count} in {name}" for name, count in found.items() if count)
+        raise ValueError(f"{text.name}: training pairs occur in held-out text ({counts})")
+
+
+def load_train(run: Run) -> Iterator[tuple[TextRecipe, list[Pair], Report]]:
+    """Yield each training text cleaned and checked for leaks.
+
+    Raises:
+        ValueError: a text cannot be read, or leaks.
+    """
+    recipe = run.recipe
+    for text in recipe.corpus.train:
+        report = Report(text.name)
+        pairs = read_pairs(text, run.corpora)
+        cleaned = list(clean(pairs, recipe.corpus.cleaning, recipe.tokenizer.normalisation, report))
+        check_leaks(cleaned, text, recipe.corpus, run.corpora)
+        yield text, cleaned, report
+
+
+def load_tests(run: Run) -> list[HeldOut]:
+    """Return every test text in every direction it serves.
+
+    Raises:
+        ValueError: a text cannot be read.
+    """
+    corpus = run.recipe.corpus
+    return [
+        held
+        for direction in corpus.directions
+        for held in _load(corpus.tests, direction, run.corpora)
+    ]
+
+
+def load_dev(run: Run, limit: int) -> list[HeldOut]:
+    """Return the first `limit` dev sentences of each direction, as one text.
+
+    Raises:
+        ValueError: a text cannot be read.
+    """
+    corpus = run.recipe.corpus
+    dev: list[HeldOut] = []
+    for direction in corpus.directions:
+        texts = _load(corpus.dev, direction, run.corpora)
+        sources = [line for text in texts for line in text.sources][:limit]
+        references = [line for text in texts for line in text.references][:limit]
+        dev.append(HeldOut(", ".join(t.name for t in texts), *direction, sources, references))
+    return dev
+
+
+def _load(texts: Sequence[TextRecipe], direction: tuple[str, str], corpora: Path) -> list[HeldOut]:
+    loaded: list[HeldOut] = []
+    for text in texts:
+        if set(text.languages) == set(direction):
+            order = 1 if text.languages[0] == direction[0] else -1
+            pairs = [pair[::order] for pair in read_pairs(text, corpora)]
+            sides = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+            loaded.append(HeldOut(text.name, *direction, *sides))
+    return loaded
+
+
+def _read_files(first: Path, second: Path) -> Iterator[Pair]:
+    with first.open(encoding="utf-8") as left, second.open(encoding="utf-8") as right:
+        try:
+            for one, other in zip(left, right, strict=True):
+                yield one.rstrip("\n"), other.rstrip("\n")
+        except ValueError as error:
+            if isinstance(error, UnicodeDecodeError):
+                raise
+            raise ValueError(
+                f"{first.name} and {second.name} have different numbers of lines"
+            ) from None
+
+
+def _read_tsv(path: Path) -> Iterator[Pair]:
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            columns = line.rstrip("\n").split("\t")
+            if len(columns) < 2:
+                raise ValueError(f"{path.name}, line {number}: one column, two are needed")
+            yield columns[0], columns[1]
+
+
+def _read_tmx(path: Path, languages: tuple[str, str]) -> Iterator[Pair]:
+    """Read translation units one by one; a unit without both languages is passed over.
+
+    Source: TMX 1.4b, LISA OSCAR 2005, elements tu, tuv and seg; `lang` is its TMX 1.1 name.
+    """
+    # a translation memory is somebody's upload: no entities, no network
+    units = etree.iterparse(
+        path, tag="{*}tu", resolve_entities=False, no_network=True, huge_tree=True
+    )
+    for _, unit in units:
+        sides: dict[str, str] = {}
+        for variant in unit.iterfind("{*}tuv"):
+            language = (variant.get(XML_LANG) or variant.get("lang") or "").lower()
+            segment = variant.find("{*}seg")
+            if segment is not None:
+                etree.strip_elements(segment, *TMX_CODES, with_tail=False)
+            for wanted in languages:
+                is_wanted = language == wanted.lower() or language.startswith(f"{wanted.lower()}-")
+                if segment is not None and is_wanted:
+                    sides.setdefault(wanted, "".join(segment.itertext()))
+        unit.clear()
+        if len(sides) == 2:
+            yield sides[languages[0]], sides[languages[1]]
+
+
+def _fault(pair: Pair, rules: CleaningRecipe) -> str | None:
+    shorter, longer = sorted(pair, key=len)
+    allowed = max(rules.min_ratio_characters, rules.max_ratio * len(shorter))
+    faults = {
+        "empty side": not shorter,
+        "too long": max(len(side.split()) for side in pair) > rules.max_words,
+        "lengths differ": len(longer) > allowed,
+        "broken characters": "\ufffd" in longer + shorter,
+        "hardly any letters": any(
+            sum(map(str.isalpha, side)) < MIN_LETTERS * len(side) for side in pair
+        ),
+        "both sides equal": pair[0] == pair[1] and len(pair[0].split()) > 1,
+    }
+    return next((reason for reason, is_so in faults.items() if is_so), None)
+
+
+def _held_out(corpus: CorpusRecipe) -> tuple[TextRecipe, ...]:
+    return corpus.dev + corpus.tests
+
+
+def _fingerprints(text: TextRecipe, corpus: CorpusRecipe, corpora: Path) -> set[tuple[str, ...]]:
+    whole = corpus.leaks == "pair"
+    return {
+        known
+        for pair in read_pairs(text, corpora)
+        for known in _prints(pair, text.languages, whole=whole)
+    }
+
+
+def _fingerprint(side: str) -> str:
+    words = _PUNCTUATION.sub("", unicodedata.normalize("NFKC", side).lower()).split()
+    return " ".join(words)
+
+
+def _prints(pair: Pair, languages: tuple[str, str], *, whole: bool) -> Iterator[tuple[str, ...]]:
+    sides = sorted(
+        (language, _fingerprint(side)) for language, side in zip(languages, pair, strict=True)
+    )
+    if whole:
+        yield sides[0] + sides[1]
+    else:
+        # a side of punctuation alone tells nothing
+        yield from (side for side in sides if side[1])

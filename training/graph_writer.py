@@ -1,0 +1,133 @@
+"""A small pen for ONNX graphs: nodes by name, weights in one file that several graphs share.
+
+What is computed is decided in `graphs.py`; this module knows the file format only.
+
+Source: ONNX specification, "External data" and "IR versioning".
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+OPSET = 17
+"""Both providers have a kernel for every operator used here at this revision. It is pinned
+because a kernel that stops at a revision does not claim a later one: with a newer opset nodes
+can move from the GPU to the CPU unseen."""
+IR_VERSION = 8
+"""The format that belongs to opset 17; all releases of ONNX Runtime since 1.13 read it."""
+ALIGNMENT_BYTES = 64
+"""One cache line, the widest vector register: a mapped file can be used where it lies."""
+
+Attribute = int | str | list[int]
+
+FLOAT = TensorProto.FLOAT
+INT32 = TensorProto.INT32
+INT64 = TensorProto.INT64
+
+
+class WeightFile:
+    """The weights of several graphs, each distinct array once, in the order they came."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._chunks: list[bytes] = []
+        self._size_bytes = 0
+        self._tensors: dict[str, TensorProto] = {}
+
+    def add(self, name: str, values: NDArray[np.float32]) -> TensorProto:
+        """Return a tensor that points into the file; equal arrays are the same tensor.
+
+        The name is that of the first: a tied table keeps one name in all graphs.
+        """
+        data = np.ascontiguousarray(values, dtype="<f4").tobytes()
+        digest = hashlib.sha256(repr(values.shape).encode() + data).hexdigest()
+        if digest not in self._tensors:
+            self._tensors[digest] = self._place(name, values.shape, data)
+        return self._tensors[digest]
+
+    def write(self, folder: Path) -> Path:
+        """Write all weights to `folder` and return the file."""
+        path = folder / self.name
+        with path.open("wb") as file:
+            file.writelines(self._chunks)
+        return path
+
+    def _place(self, name: str, shape: tuple[int, ...], data: bytes) -> TensorProto:
+        tensor = TensorProto(name=name, dims=shape, data_type=FLOAT)
+        tensor.data_location = TensorProto.EXTERNAL
+        place = {"location": self.name, "offset": self._size_bytes, "length": len(data)}
+        for key, value in place.items():
+            tensor.external_data.add(key=key, value=str(value))
+        padding = bytes(-len(data) % ALIGNMENT_BYTES)
+        self._chunks += [data, padding]
+        self._size_bytes += len(data) + len(padding)
+        return tensor
+
+
+class GraphWriter:
+    """One ONNX graph under construction. Tensors are handled by their names."""
+
+    def __init__(self, name: str, weights: WeightFile) -> None:
+        self._name = name
+        self._weights = weights
+        self._nodes: list[onnx.NodeProto] = []
+        self._inputs: list[onnx.ValueInfoProto] = []
+        self._outputs: list[onnx.ValueInfoProto] = []
+        self._tensors: dict[str, TensorProto] = {}
+
+    def input(self, name: str, kind: int, shape: Sequence[str | int]) -> str:
+        """Declare an input of the graph."""
+        self._inputs.append(helper.make_tensor_value_info(name, kind, list(shape)))
+        return name
+
+    def output(self, name: str, kind: int, shape: Sequence[str | int]) -> None:
+        """Declare a tensor of the graph as its output."""
+        self._outputs.append(helper.make_tensor_value_info(name, kind, list(shape)))
+
+    def weight(self, name: str, values: NDArray[np.float32]) -> str:
+        """Return the name of a tensor that holds a weight; it lies in the shared file."""
+        tensor = self._weights.add(name, values)
+        self._tensors[tensor.name] = tensor
+        return tensor.name
+
+    def constant(self, name: str, values: NDArray[Any]) -> str:
+        """Return the name of a small tensor kept in the graph itself."""
+        self._tensors[name] = numpy_helper.from_array(values, name)
+        return name
+
+    def integers(self, *values: int) -> str:
+        """Return the name of a list of integers: axes, shapes, sizes."""
+        name = "_".join(["integers", *map(str, values)])
+        return self.constant(name, np.array(values, np.int64))
+
+    def node(self, kind: str, inputs: Sequence[str], output: str, **attributes: Attribute) -> str:
+        """Add a node with one output and return the output."""
+        return self.nodes(kind, inputs, [output], **attributes)[0]
+
+    def nodes(
+        self, kind: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Attribute
+    ) -> list[str]:
+        """Add a node with several outputs and return them; an empty name leaves one out."""
+        name = next(output for output in outputs if output)
+        node = helper.make_node(kind, inputs, outputs, name=name)
+        node.attribute.extend(helper.make_attribute(*pair) for pair in sorted(attributes.items()))
+        self._nodes.append(node)
+        return list(outputs)
+
+    def write(self, path: Path) -> Path:
+        """Check the graph, write it to `path`, beside the weights, and return the path."""
+        graph = helper.make_graph(
+            self._nodes, self._name, self._inputs, self._outputs, list(self._tensors.values())
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
+        model.ir_version = IR_VERSION
+        path.write_bytes(model.SerializeToString(deterministic=True))
+        # By path: the checker finds the weights only there, and infers shapes on the way.
+        onnx.checker.check_model(str(path), full_check=True)
+        return path

@@ -1,0 +1,55 @@
+"""The two ONNX graphs of a bundle, built from named weights; no tracing, no PyTorch.
+
+    encoder: source_NS, lengths_N -> keys_NSA, memory_NSM, state_0_NH, ...
+    step:    tokens_B, parents_B, sentences_B, candidates, keys_NSA, memory_NSM, lengths_N,
+             state_0_BH, ... -> scores_BC, tokens_BC, next_state_0_BH, ...
+
+The encoder runs once for N sentences. The step runs once for every target position of all
+rows: row i continues row `parents_B[i]` of the states it is given with token `tokens_B[i]`
+and attends to sentence `sentences_B[i]`. It answers with the best `candidates` next tokens of
+each row. Padding has no influence: the recurrences honour `lengths_N`, attention is masked.
+
+The weights, as NumPy arrays in PyTorch's layout and gate order (a matrix is output by input):
+
+    source_embedding, target_embedding, output_embedding    [V, E]; equal arrays are stored once
+    output_bias                                             [V]
+    encoder.L.forward.*, encoder.L.backward.*, decoder.L.*  with * = input_weight, hidden_weight,
+                                                            input_bias, hidden_bias
+    initial.L.weight, initial.L.bias                        [H, M], [H]
+    keys.weight, keys.bias                                  [A, M], [A]; not for dot attention,
+                                                            the bias for additive only
+    query.weight, score.weight                              [A, H], [1, A]; for additive only
+    readout.weight, readout.bias                            [E, H + M + E], [E]
+
+Shapes: N sentences, B rows, C candidates; the other letters are those of `models/README.md`.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from training.encoder_graph import EncoderGraph
+from training.graph_plan import Plan, Weights
+from training.graph_writer import WeightFile
+from training.step_graph import StepGraph
+
+__all__ = ["GraphFiles", "Plan", "Weights", "write_graphs"]
+
+
+@dataclass(frozen=True, slots=True)
+class GraphFiles:
+    """Where the graphs and their common weights were written."""
+
+    encoder: Path
+    step: Path
+    weights: Path
+
+
+def write_graphs(plan: Plan, weights: Weights, folder: Path) -> GraphFiles:
+    """Build both graphs and write them, with one weight file for both, to `folder`."""
+    file = WeightFile("weights.bin")
+    encoder = EncoderGraph(plan, weights, file).build()
+    step = StepGraph(plan, weights, file).build()
+    written = file.write(folder)
+    return GraphFiles(
+        encoder.write(folder / "encoder.onnx"), step.write(folder / "step.onnx"), written
+    )

@@ -1,0 +1,122 @@
+"""What a bundle is worth, measured as it will be served: through the service's engine.
+
+draft bundle + dev  --sweep-->  the default beam width and length penalty
+draft bundle + tests  ------->  the scores of its manifest and card
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.bundle import Direction, Score, Sweep, SweepRow
+from service.engine import TranslationOptions, Translator, open_translator
+from service.evaluation import Metric, MetricName, score
+from training.corpus import HeldOut
+
+TIE_BLEU = 0.05
+"""Within it the smaller beam wins: a tenth of a point is noise, a beam twice as wide is not."""
+
+OnProgress = Callable[[int], None]
+"""Is told how many more sentences are done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """One setting of the search."""
+
+    beam: int
+    length_penalty: float
+
+
+def list_searches(beams: Sequence[int], length_penalties: Sequence[float]) -> list[Search]:
+    """Return what a sweep tries: every pair, but one only for greedy search.
+
+    With a single hypothesis there is nothing that a length penalty could choose from.
+    """
+    return [
+        Search(beam, penalty)
+        for beam in sorted(set(beams))
+        for penalty in sorted(set(length_penalties))
+        if beam > 1 or penalty == min(length_penalties)
+    ]
+
+
+def sweep(
+    bundle: Path, dev: Sequence[HeldOut], searches: Sequence[Search], on_progress: OnProgress
+) -> Sweep:
+    """Measure every setting of the search on the dev text of all directions."""
+    total_by_search = dict.fromkeys(searches, 0.0)
+    for text in dev:
+        with _translator(bundle, text) as translator:
+            for search in searches:
+                bleu = _measure(translator, text, search, ["bleu"], on_progress)[0]
+                total_by_search[search] += bleu.score
+    rows = [
+        SweepRow(
+            beam=search.beam,
+            length_penalty=search.length_penalty,
+            bleu=round(total / len(dev), 2),
+        )
+        for search, total in total_by_search.items()
+    ]
+    names = ", ".join(dict.fromkeys(text.name for text in dev))
+    return Sweep(test_set=names, sentences=sum(len(text.sources) for text in dev), rows=rows)
+
+
+def choose(rows: Sequence[SweepRow]) -> Search:
+    """Return the best setting; of those that tie with it, the best of the smallest beam."""
+    best = max(row.bleu for row in rows)
+    tied = [row for row in rows if row.bleu >= best - TIE_BLEU]
+    winner = min(tied, key=lambda row: (row.beam, -row.bleu))
+    return Search(winner.beam, winner.length_penalty)
+
+
+def measure(
+    bundle: Path, tests: Sequence[HeldOut], searches: Sequence[Search], on_progress: OnProgress
+) -> list[Score]:
+    """Return BLEU and chrF of every text with every setting of the search."""
+    scores: list[Score] = []
+    for text in tests:
+        with _translator(bundle, text) as translator:
+            for search in searches:
+                metrics = _measure(translator, text, search, ["bleu", "chrf"], on_progress)
+                scores += [_score(text, search, metric) for metric in metrics]
+    return scores
+
+
+def _measure(
+    translator: Translator,
+    text: HeldOut,
+    search: Search,
+    metrics: Sequence[MetricName],
+    on_progress: OnProgress,
+) -> list[Metric]:
+    options = TranslationOptions(beam=search.beam, length_penalty=search.length_penalty)
+    hypotheses: list[str] = []
+    for translation in translator.translate_all(text.sources, options):
+        hypotheses.append(" ".join(translation.text.splitlines()))
+        on_progress(1)
+    return score(hypotheses, [text.references], text.target, metrics)
+
+
+def _score(text: HeldOut, search: Search, metric: Metric) -> Score:
+    return Score(
+        test_set=text.name,
+        direction=Direction(source=text.source, target=text.target),
+        metric=metric.name,
+        score=round(metric.score, 2),
+        signature=metric.signature,
+        beam=search.beam,
+        length_penalty=search.length_penalty,
+        sentences=len(text.sources),
+    )
+
+
+@contextmanager
+def _translator(bundle: Path, text: HeldOut) -> Iterator[Translator]:
+    translator = open_translator(bundle, (text.source, text.target))
+    try:
+        yield translator
+    finally:
+        translator.close()

@@ -1,0 +1,227 @@
+"""From a recipe to what the trainer reads: cleaned text, vocabulary, encoded examples.
+
+prepared/origin.json      what it was made from; the same again is not made twice
+prepared/tokenizer.model
+prepared/N.tsv            training text N, cleaned, in the order of its languages
+prepared/source.*.npy, target.*.npy   ids and offsets of all examples, memory-mapped
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.tokenizer import BOS, EOS, Tokenizer, target_tag
+from training.corpus import Report, load_train
+from training.recipe import Recipe, Run, TextRecipe
+
+
+@dataclass(frozen=True, slots=True)
+class Ragged:
+    """Sentences of token ids, end to end in one array."""
+
+    ids: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+    """Sentence i is `ids[offsets[i]:offsets[i + 1]]`."""
+
+    @classmethod
+    def join(cls, sentences: Sequence[Sequence[int]]) -> Self:
+        """Lay sentences end to end."""
+        lengths = np.fromiter(map(len, sentences), np.int64, len(sentences))
+        ids = np.fromiter((id for one in sentences for id in one), np.int32, int(lengths.sum()))
+        return cls(ids, np.concatenate([[0], lengths.cumsum()]))
+
+    @classmethod
+    def load(cls, folder: Path, side: str) -> Self:
+        """Map a saved side into memory."""
+        return cls(
+            np.load(folder / f"{side}.ids.npy", mmap_mode="r"),
+            np.load(folder / f"{side}.offsets.npy", mmap_mode="r"),
+        )
+
+    def save(self, folder: Path, side: str) -> None:
+        """Write the files that `load` maps."""
+        np.save(folder / f"{side}.ids.npy", self.ids)
+        np.save(folder / f"{side}.offsets.npy", self.offsets)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, index: int) -> NDArray[np.int32]:
+        return self.ids[self.offsets[index] : self.offsets[index + 1]]
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each sentence."""
+        return np.diff(self.offsets)
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """What the network learns from: source i (tag, tokens, EOS) and target i (BOS ... EOS)."""
+
+    source: Ragged
+    target: Ragged
+
+
+class Prepared:
+    """A prepared corpus, opened for training.
+
+    Raises:
+        ValueError: nothing was prepared, or its vocabulary is damaged.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._recipe = run.recipe
+        self._folder = run.prepared
+        if not self._folder.exists():
+            raise ValueError(f"{self._folder} does not exist: prepare first")
+        self.tokenizer = Tokenizer.open(
+            run.prepared / "tokenizer.model", run.recipe.tokenizer.normalisation
+        )
+
+    def examples(self, epoch: int) -> Examples:
+        """Return the examples of an epoch; with BPE-dropout each epoch segments anew.
+
+        The same epoch has the same examples, whenever it is asked for.
+        """
+        dropout = self._recipe.tokenizer.dropout_source or self._recipe.tokenizer.dropout_target
+        if not dropout:
+            return Examples(
+                Ragged.load(self._folder, "source"), Ragged.load(self._folder, "target")
+            )
+        texts = [_read_sides(self._folder / f"{i}.tsv") for i in range(self._num_texts)]
+        return _encode(self._recipe, self.tokenizer, texts, seed=self._recipe.training.seed + epoch)
+
+    @property
+    def _num_texts(self) -> int:
+        return len(self._recipe.corpus.train)
+
+
+def prepare(run: Run) -> list[Report]:
+    """Clean the training text, learn the vocabulary and encode; return what was dropped.
+
+    What was prepared from the same recipe sections and files is kept, not made again.
+
+    Raises:
+        ValueError: a text cannot be read or leaks, or the vocabulary cannot be learnt.
+    """
+    origin = _origin(run)
+    kept = run.prepared / "origin.json"
+    if kept.exists() and (known := json.loads(kept.read_text()))["origin"] == origin:
+        return [Report(**report) for report in known["reports"]]
+    draft = run.folder / "prepared.draft"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    texts, reports = _write_texts(run, draft)
+    tokenizer = train_tokenizer(run.recipe, texts)
+    tokenizer.save(draft / "tokenizer.model")
+    examples = _encode(run.recipe, tokenizer, texts, seed=None)
+    examples.source.save(draft, "source")
+    examples.target.save(draft, "target")
+    known = {"origin": origin, "reports": [asdict(report) for report in reports]}
+    (draft / "origin.json").write_text(json.dumps(known, indent=2))
+    shutil.rmtree(run.prepared, ignore_errors=True)
+    draft.rename(run.prepared)
+    return reports
+
+
+def train_tokenizer(recipe: Recipe, texts: Sequence[tuple[list[str], list[str]]]) -> Tokenizer:
+    """Learn one vocabulary from all sides of all training texts."""
+    targets = dict.fromkeys(target for _, target in recipe.corpus.directions)
+    return Tokenizer.train(
+        (line for sides in texts for side in sides for line in side),
+        kind=recipe.tokenizer.kind,
+        size=recipe.tokenizer.size,
+        normalisation=recipe.tokenizer.normalisation,
+        tags=[target_tag(target) for target in targets] if recipe.has_tags else [],
+    )
+
+
+def source_prefix(recipe: Recipe, tokenizer: Tokenizer, target: str) -> list[int]:
+    """Return the ids every source begins with that is to become this target language."""
+    return [tokenizer.tag_id(target_tag(target))] if recipe.has_tags else []
+
+
+def describe_files(run: Run) -> dict[str, str]:
+    """Return the SHA-256 of every training file, by its name in the recipe."""
+    return _hashes(run, run.recipe.corpus.train)
+
+
+def _hashes(run: Run, texts: Sequence[TextRecipe]) -> dict[str, str]:
+    return {
+        str(path): hashlib.sha256(run.resolve(path).read_bytes()).hexdigest()
+        for text in texts
+        for path in text.paths
+    }
+
+
+def _origin(run: Run) -> dict[str, object]:
+    corpus = run.recipe.corpus
+    try:
+        # dev and tests too: another held-out text may leak where the last did not
+        files = _hashes(run, corpus.train + corpus.dev + corpus.tests)
+    except OSError as error:
+        raise ValueError(f"corpus: {error}") from None
+    sections = run.recipe.model_dump(mode="json", include={"corpus", "tokenizer"})
+    return {"recipe": sections, "files": files}
+
+
+def _write_texts(run: Run, folder: Path) -> tuple[list[tuple[list[str], list[str]]], list[Report]]:
+    texts: list[tuple[list[str], list[str]]] = []
+    reports: list[Report] = []
+    for i, (_, pairs, report) in enumerate(load_train(run)):
+        lines = "".join(f"{first}\t{second}\n" for first, second in pairs)
+        (folder / f"{i}.tsv").write_text(lines, encoding="utf-8")
+        texts.append(([first for first, _ in pairs], [second for _, second in pairs]))
+        reports.append(report)
+    return texts, reports
+
+
+def _read_sides(path: Path) -> tuple[list[str], list[str]]:
+    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+    pairs = [line.split("\t") for line in lines]
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+
+def _encode(
+    recipe: Recipe,
+    tokenizer: Tokenizer,
+    texts: Sequence[tuple[list[str], list[str]]],
+    seed: int | None,
+) -> Examples:
+    """Encode every direction of every text; with a seed, segmentations are drawn."""
+    sources: list[list[int]] = []
+    targets: list[list[int]] = []
+    for source_lines, target_lines, target in _directed(recipe, texts):
+        prefix = source_prefix(recipe, tokenizer, target)
+        drops = recipe.tokenizer.dropout_source, recipe.tokenizer.dropout_target
+        encoded = _segment(tokenizer, source_lines, drops[0], seed)
+        sources += [[*prefix, *ids, EOS] for ids in encoded]
+        encoded = _segment(tokenizer, target_lines, drops[1], seed)
+        targets += [[BOS, *ids, EOS] for ids in encoded]
+    return Examples(Ragged.join(sources), Ragged.join(targets))
+
+
+def _directed(
+    recipe: Recipe, texts: Sequence[tuple[list[str], list[str]]]
+) -> Iterator[tuple[list[str], list[str], str]]:
+    for text, sides in zip(recipe.corpus.train, texts, strict=True):
+        for source, target in recipe.corpus.directions:
+            if {source, target} == set(text.languages):
+                order = text.languages.index(source)
+                yield sides[order], sides[1 - order], target
+
+
+def _segment(
+    tokenizer: Tokenizer, lines: Sequence[str], dropout: float, seed: int | None
+) -> list[list[int]]:
+    if seed is None or dropout == 0:
+        return [tokenizer.encode(line) for line in lines]
+    return tokenizer.sample(lines, dropout, seed)

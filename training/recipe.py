@@ -1,0 +1,242 @@
+"""Recipes: the TOML file that says how to train one model, parsed strictly.
+
+A recipe is complete: what it does not name it does not use. Paths in it are relative to
+the folder of corpora given to `open_recipe`, so a recipe says nothing of a machine.
+"""
+
+import hashlib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from models.tokenizer import Normalisation, TokenizerKind
+from training.attention import AttentionKind
+from training.cells import CellKind
+
+Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]+)*$")]
+Probability = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Section(BaseModel):
+    """One table of a recipe; unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TextRecipe(Section):
+    """Parallel text: two line-aligned files, one TSV or one TMX."""
+
+    name: str
+    languages: tuple[Language, Language]
+    files: tuple[Path, Path] | None = None
+    """One file for each language, line N of both being one pair."""
+    tsv: Path | None = None
+    """First column the first language, second column the second; more are ignored."""
+    tmx: Path | None = None
+    licence: str = ""
+    attribution: str = ""
+
+    @model_validator(mode="after")
+    def _has_one_form(self) -> Self:
+        if sum(form is not None for form in (self.files, self.tsv, self.tmx)) != 1:
+            raise ValueError(f"{self.name}: give exactly one of files, tsv and tmx")
+        if self.languages[0] == self.languages[1]:
+            raise ValueError(f"{self.name}: both languages are {self.languages[0]}")
+        return self
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files it is read from, as the recipe names them."""
+        single = self.tsv or self.tmx
+        return (single,) if single else self.files or ()
+
+
+class CleaningRecipe(Section):
+    """What makes a training pair unusable. Words are what white space separates."""
+
+    max_words: int = Field(ge=1)
+    """Longest side kept."""
+    max_ratio: float = Field(ge=1)
+    """Longest side over shortest, in characters, above which a pair is misaligned."""
+    min_ratio_characters: int = Field(ge=0)
+    """Shorter pairs may have any ratio: "Oui." and "Yes, I do." are both right."""
+
+
+class CorpusRecipe(Section):
+    """What is learnt from and what is measured on."""
+
+    directions: tuple[tuple[Language, Language], ...] = Field(min_length=1)
+    train: tuple[TextRecipe, ...] = Field(min_length=1)
+    dev: tuple[TextRecipe, ...] = Field(min_length=1)
+    tests: tuple[TextRecipe, ...] = ()
+    cleaning: CleaningRecipe
+    leaks: Literal["side", "pair"] = "side"
+    """What may not be shared with dev and tests: either side of a pair, or whole pairs."""
+
+    @model_validator(mode="after")
+    def _covers_directions(self) -> Self:
+        for name in ("train", "dev"):
+            pairs = {frozenset(text.languages) for text in getattr(self, name)}
+            for source, target in self.directions:
+                if frozenset((source, target)) not in pairs:
+                    raise ValueError(f"corpus.{name} has no text for {source}-{target}")
+        return self
+
+
+class TokenizerRecipe(Section):
+    """The vocabulary, shared by all languages of the model."""
+
+    kind: TokenizerKind
+    size: int = Field(ge=300)
+    """Tokens at most; 256 of them are bytes."""
+    normalisation: Normalisation
+    dropout_source: Probability = 0.0
+    """BPE-dropout on the source, drawn anew each epoch."""
+    dropout_target: Probability = 0.0
+
+    @model_validator(mode="after")
+    def _can_drop(self) -> Self:
+        if (self.dropout_source or self.dropout_target) and self.kind in {"char", "word"}:
+            raise ValueError(
+                f"tokenizer.kind {self.kind} has no dropout: there is one segmentation"
+            )
+        return self
+
+
+class NetworkRecipe(Section):
+    """Sizes and regularisation of the network."""
+
+    cell: CellKind
+    attention: AttentionKind
+    embedding_size: int = Field(ge=1)
+    encoder_layers: int = Field(ge=1)
+    encoder_size: int = Field(ge=1)
+    """Units of each direction."""
+    decoder_layers: int = Field(ge=1)
+    decoder_size: int = Field(ge=1)
+    tying: Literal["all", "decoder", "none"]
+    """One table for source, target and output; for target and output; or none shared."""
+    dropout_embedding: Probability = 0.0
+    dropout_layers: Probability = 0.0
+    """Along depth only, never along time (Zaremba et al. 2014)."""
+    dropout_readout: Probability = 0.0
+    word_dropout: Probability = 0.0
+    """Share of tokens, of both sides, that the network is not shown."""
+
+
+class TrainingRecipe(Section):
+    """The loop."""
+
+    seed: int = 1
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """`auto` times a step in each and takes the faster."""
+    batch_tokens: int = Field(ge=1)
+    """Padded tokens of the longer side in one batch."""
+    learning_rate: float = Field(gt=0)
+    schedule: Literal["trapezoid", "inverse_sqrt"]
+    """`trapezoid`: warm-up, constant, then linear to zero over `decay_steps`."""
+    warmup_steps: int = Field(ge=1)
+    decay_steps: int = Field(default=0, ge=0)
+    max_steps: int = Field(ge=1)
+    clip_norm: float = Field(gt=0)
+    label_smoothing: Probability = 0.0
+    ema_decay: Probability = 0.0
+    """Of the averaged weights that are validated and exported; 0 turns averaging off."""
+    validate_steps: int = Field(ge=1)
+    validation_sentences: int = Field(default=1000, ge=1)
+    """Of each direction, from the beginning of its dev text."""
+    patience: int = Field(default=10, ge=1)
+    """Validations without a better dev BLEU after which training stops."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.warmup_steps + self.decay_steps > self.max_steps:
+            raise ValueError(
+                f"training.warmup_steps {self.warmup_steps} and decay_steps "
+                f"{self.decay_steps} exceed max_steps {self.max_steps}"
+            )
+        return self
+
+
+class ExportRecipe(Section):
+    """What is tried and promised when the bundle is made."""
+
+    beams: tuple[Annotated[int, Field(ge=1, le=16)], ...] = (1, 2, 4, 6)
+    length_penalties: tuple[Annotated[float, Field(ge=0, le=3)], ...] = (0.6, 1.0, 1.4)
+    sweep_sentences: int = Field(default=1000, ge=1)
+    """Dev sentences of each direction that choose beam and length penalty."""
+    parity_sentences: int = Field(default=200, ge=1)
+    """Dev sentences of each direction that compare PyTorch with ONNX Runtime."""
+    tolerance: float = Field(default=1e-3, gt=0)
+    """Largest difference of a logit between the two."""
+    max_source_tokens: int = Field(ge=1)
+    """Sentences above it are split further by the service."""
+
+
+class Recipe(Section):
+    """How to train one model, from text to bundle."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    version: int = Field(ge=1)
+    corpus: CorpusRecipe
+    tokenizer: TokenizerRecipe
+    network: NetworkRecipe
+    training: TrainingRecipe
+    export: ExportRecipe
+
+    @property
+    def has_tags(self) -> bool:
+        """Whether a source begins with its target tag: when there are several targets."""
+        return len({target for _, target in self.corpus.directions}) > 1
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution of a recipe: what it reads and the folder it fills."""
+
+    recipe: Recipe
+    toml: str
+    """The recipe as written."""
+    corpora: Path
+    folder: Path
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the recipe as written."""
+        return hashlib.sha256(self.toml.encode()).hexdigest()
+
+    @property
+    def prepared(self) -> Path:
+        """Cleaned text, vocabulary and encoded examples."""
+        return self.folder / "prepared"
+
+    @property
+    def checkpoints(self) -> Path:
+        """`last.pt` to go on from, `best.pt` to export."""
+        return self.folder / "checkpoints"
+
+    def resolve(self, path: Path) -> Path:
+        """Return where a file of the recipe lies."""
+        return self.corpora / path
+
+
+def open_run(path: Path, corpora: Path, runs: Path) -> Run:
+    """Parse a recipe; its run's folder is `runs/NAME`, made if it is not there.
+
+    Raises:
+        ValueError: the file is not a recipe; the message names the key and what is wrong.
+    """
+    try:
+        toml = path.read_text(encoding="utf-8")
+        recipe = Recipe.model_validate(tomllib.loads(toml))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ValueError(f"{path}: {error}") from None
+    except ValidationError as error:
+        wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise ValueError(f"{path}: {'; '.join(wrong)}") from None
+    folder = runs / recipe.name
+    folder.mkdir(parents=True, exist_ok=True)
+    return Run(recipe, toml, corpora, folder)
