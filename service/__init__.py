@@ -1,0 +1,1 @@
+"""The online half: from a published bundle to a translation API."""

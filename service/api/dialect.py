@@ -1,0 +1,128 @@
+"""How a router answers failures in the error shape of the API it speaks.
+
+Routes raise and never catch. What a body can have wrong (its type, its encoding, its size,
+its fields) becomes a `ServiceError` here, and the dialect's `render` is called once.
+"""
+
+import logging
+from asyncio import CancelledError
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service import metrics
+from service.errors import InvalidRequest, Overloaded, ServiceError, TooLarge
+
+log = logging.getLogger(__name__)
+
+Render = Callable[[Request, ServiceError], Response]
+
+CLIENT_GONE = 499
+"""Status in logs and metrics of a request whose client did not wait; nobody receives it."""
+
+
+def dialect(render: Render) -> type[APIRoute]:
+    """Return a route class for `APIRouter(route_class=...)` that answers failures by `render`."""
+
+    class DialectRoute(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handle = super().get_route_handler()
+
+            async def handle_in_dialect(request: Request) -> Response:
+                try:
+                    return await handle(request)
+                except (Exception, CancelledError) as error:  # noqa: BLE001  # bugs are answered too
+                    if _is_departure(error):
+                        return Response(status_code=CLIENT_GONE)
+                    failure = _failure(request, error)
+                    metrics.REFUSED.labels(code=failure.code).inc()
+                    return render(request, failure)
+
+            return handle_in_dialect
+
+    return DialectRoute
+
+
+def _is_departure(error: BaseException) -> bool:
+    return isinstance(error, ClientDisconnect) or isinstance(error.__cause__, ClientDisconnect)
+
+
+def _failure(request: Request, error: BaseException) -> ServiceError:
+    match error:
+        case ServiceError():
+            return error
+        case RequestValidationError():
+            return _invalid(request, error.errors()[0])
+        case HTTPException():
+            return _unreadable(error)
+        case CancelledError():
+            # By the server, when its grace at shutdown is over: there is time for an answer.
+            return Overloaded("the service is shutting down")
+        case _:
+            log.error("request failed", exc_info=error)
+            return ServiceError("internal error")
+
+
+def _invalid(request: Request, error: Mapping[str, Any]) -> InvalidRequest:
+    where = [str(part) for part in error["loc"][1:]]
+    if error["type"] == "json_invalid":
+        position = error["loc"][1]
+        return InvalidRequest(f"the body is not JSON from character {position} on", field="body")
+    if where:
+        field, limits = ".".join(where), error.get("ctx", {})
+        limit = limits.get("le", limits.get("ge"))
+        return InvalidRequest(f"{field}: {error['msg']}", field=field, limit=limit)
+    if error["type"] != "missing" and "json" not in request.headers.get("Content-Type", ""):
+        return InvalidRequest("Content-Type must be application/json", field="Content-Type")
+    return InvalidRequest("the body must be a JSON object", field="body")
+
+
+def _unreadable(error: HTTPException) -> ServiceError:
+    if isinstance(error.__cause__, ServiceError):  # FastAPI wraps what `BodyLimit` raises
+        return error.__cause__
+    if isinstance(error.__cause__, UnicodeDecodeError):
+        return InvalidRequest("the body is not UTF-8", field="body")
+    return InvalidRequest("the body cannot be read", field="body")
+
+
+class BodyLimit:
+    """ASGI middleware: to read a body beyond the limit fails with `TooLarge`.
+
+    The length is counted as the bytes come, whatever the headers say; one that the headers
+    admit to be too large is refused before the first byte.
+    """
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        lengths = [value for name, value in scope["headers"] if name == b"content-length"]
+        declared = max((int(value) for value in lengths if value.isdigit()), default=0)
+        size_bytes = 0
+
+        async def receive_within_limit() -> Message:
+            nonlocal size_bytes
+            self._check(declared)
+            message = await receive()
+            size_bytes += len(message.get("body", b""))
+            self._check(size_bytes)
+            return message
+
+        await self._app(scope, receive_within_limit, send)
+
+    def _check(self, size_bytes: int) -> None:
+        if size_bytes > self._max_bytes:
+            raise TooLarge(
+                f"the body exceeds {self._max_bytes} bytes", field="body", limit=self._max_bytes
+            )

@@ -1,0 +1,144 @@
+"""The composition of the service: `create_app` builds the objects and wires the routers."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.api import native, operations
+from service.api.dependencies import Intake, RequestLimits
+from service.api.dialect import BodyLimit
+from service.engine import Models
+from service.errors import ServiceError
+from service.logs import RequestLog
+from service.settings import Settings
+
+log = logging.getLogger(__name__)
+
+WEB = Path(__file__).parent / "web"
+
+PAGE_HEADERS = [
+    (b"cache-control", b"no-cache"),  # a new version is seen at once; unchanged files are not sent
+    (
+        b"content-security-policy",
+        b"default-src 'self'; img-src 'self' data:; object-src 'none'; "
+        b"base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    ),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+]
+
+DESCRIPTION = """\
+Translates text with recurrent networks, sentence by sentence, in batches shared by all callers.
+
+Every failure has one shape: `{"error": {"code", "message", "field", "limit", "request_id"}}`.
+`field` names the part of the request at fault and `limit` the number it broke, where there is one.
+A request that is refused with 503 may be sent again after the seconds in `Retry-After`.
+"""
+
+
+def create_app(settings: Settings, models: Models | None = None) -> FastAPI:
+    """Load the models and build the application around them.
+
+    It owns the models, and closes them when it is shut down. `app.state.intake` is for the
+    server to close when it begins to drain.
+
+    Args:
+        models: what to serve instead of the bundles of the settings.
+
+    Raises:
+        DamagedBundle: a bundle cannot be trusted.
+        FileNotFoundError: there is no bundle to serve.
+    """
+    app = FastAPI(
+        title="Dragoman",
+        version="1",
+        description=DESCRIPTION,
+        docs_url=None,  # FastAPI's own page loads its scripts from elsewhere
+        redoc_url=None,
+        lifespan=partial(_lifespan, settings.drain_seconds),
+    )
+    app.state.models = models or _open_models(settings)
+    app.state.intake = Intake()
+    app.state.limits = _limits(settings)
+    # The last one added is the first one entered.
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(PageHeaders)
+    app.add_middleware(RequestLog)
+    app.add_exception_handler(HTTPException, native.render_unrouted)
+    app.add_exception_handler(Exception, _answer_bug)
+    app.include_router(native.router)
+    app.include_router(operations.router)
+    _add_pages(app)
+    return app
+
+
+def _limits(settings: Settings) -> RequestLimits:
+    return RequestLimits(
+        max_texts=settings.max_texts,
+        max_text_characters=settings.max_text_characters,
+        max_beam=settings.max_beam,
+        max_alternatives=settings.max_alternatives,
+        max_tokens=settings.max_tokens,
+    )
+
+
+def _open_models(settings: Settings) -> Models:
+    return Models.open(
+        settings.bundles,
+        max_rows=settings.max_rows,
+        max_waiting_tokens=settings.max_waiting_tokens,
+        workers=settings.workers or None,
+    )
+
+
+@asynccontextmanager
+async def _lifespan(drain_seconds: float, app: FastAPI) -> AsyncIterator[None]:
+    yield
+    app.state.intake.close()
+    await asyncio.to_thread(app.state.models.close, drain_seconds)
+    log.info("stopped")
+
+
+def _add_pages(app: FastAPI) -> None:
+    app.add_api_route("/", _index, methods=["GET", "HEAD"], include_in_schema=False)
+    app.add_api_route("/docs", _docs, methods=["GET", "HEAD"], include_in_schema=False)
+    app.mount("/docs/swagger", StaticFiles(packages=[("fastapi_swagger", "resources")]))
+    app.mount("/web", StaticFiles(directory=WEB))
+
+
+async def _index() -> FileResponse:
+    return FileResponse(WEB / "index.html")
+
+
+async def _docs() -> FileResponse:
+    return FileResponse(WEB / "docs.html")
+
+
+def _answer_bug(request: Request, _: Exception) -> Response:
+    return native.render(request, ServiceError("internal error"))
+
+
+class PageHeaders:
+    """ASGI middleware: lets a browser load and run nothing but what this service sends."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *PAGE_HEADERS]
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)

@@ -1,0 +1,335 @@
+"""The `dragoman` command: serve, translate, evaluate, bundles, healthcheck.
+
+Results go to stdout, everything else to stderr. Exit status: 0 done, 1 failed, 2 wrong
+usage, 130 interrupted. A failure is one sentence, without a trace.
+"""
+
+import dataclasses
+import http.client
+import inspect
+import io
+import json
+import os
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+from typer.core import TyperGroup
+
+from models.bundle import DamagedBundle
+from service.errors import ServiceError
+from service.inventory import bundle_table, inspect_bundles, score_tables
+from service.settings import Settings
+from service.terminal import (
+    Arrivals,
+    Lines,
+    UnreadableLine,
+    one_line,
+    progress,
+    read_file,
+    read_lines,
+    show,
+    table,
+    tell,
+)
+
+if TYPE_CHECKING:
+    from service.engine import Models, Translation
+    from service.evaluation import Evaluation
+
+HEALTH_TIMEOUT_SECONDS = 3.0
+"""A server that has not answered by then is not ready."""
+
+EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # nothing is bound here
+"""Where to reach a server that listens on all addresses."""
+
+From = Annotated[
+    str,
+    typer.Option(
+        "--from", metavar="LANGUAGE", help="Language of the texts; auto finds it for each line."
+    ),
+]
+To = Annotated[str, typer.Option("--to", metavar="LANGUAGE", help="Language to translate into.")]
+Beam = Annotated[int | None, typer.Option(min=1, help="Beam width; the model's own by default.")]
+BundleFolder = Annotated[
+    Path | None, typer.Option(help="Folder of the bundles; DRAGOMAN_BUNDLES by default.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+class Commands(TyperGroup):
+    """All commands, and the one place that tells what went wrong in one of them."""
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401  # typer keeps the types private
+        """Run a command; a failure becomes a sentence and an exit status."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+        except BrokenPipeError:
+            raise  # the reader has gone; typer ends quietly
+        except (ServiceError, DamagedBundle, UnreadableLine) as failure:
+            _fail(str(failure))
+        except OSError as failure:
+            place = f"{failure.filename}: " if failure.filename else ""
+            _fail(f"{place}{failure.strerror or failure}")
+
+
+dragoman = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+
+@dragoman.callback()
+def commands() -> None:
+    """Translate texts with the bundles in a folder."""
+
+
+def main() -> None:
+    """Run the command that this process was started for."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8")
+    dragoman(prog_name="dragoman")
+
+
+def _with_a_flag_for_each_setting(command: Callable[..., None]) -> Callable[..., None]:
+    parameters = []
+    for name, field in Settings.model_fields.items():
+        default = field.default
+        if isinstance(default, Path):
+            default = Path(*default.parts[-2:])  # the same words on every machine
+        flag = typer.Option(help=escape(f"{field.description} [default: {default}]"))
+        parameters.append(
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=None,
+                annotation=Annotated[field.annotation | None, flag],  # type: ignore[operator]
+            )
+        )
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return command
+
+
+@dragoman.command()
+@_with_a_flag_for_each_setting
+def serve(**flags: object) -> None:
+    """Serve translations over HTTP until a signal ends it.
+
+    Each flag is an environment variable too, and wins over it: --max-rows and
+    DRAGOMAN_MAX_ROWS.
+    """
+    settings = _settings(**flags)
+    from service import app, logs, server  # noqa: PLC0415  # FastAPI, ONNX Runtime: slow to start
+
+    logs.configure(settings.log_level, settings.log_format)
+    server.serve(app.create_app(settings), settings)
+
+
+@dragoman.command()
+def translate(  # noqa: PLR0913, PLR0917  # one parameter for each flag
+    source: From,
+    target: To,
+    texts: Annotated[
+        list[str] | None, typer.Argument(metavar="TEXT", help="Texts; none: standard input.")
+    ] = None,
+    beam: Beam = None,
+    alternatives: Annotated[
+        int, typer.Option(min=0, help="Further translations of each line; needs --json.")
+    ] = 0,
+    bundles: BundleFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Translate texts, or standard input line by line.
+
+    One line out for each line in, in order, as soon as it is there. With --from auto, a
+    line in the target language passes as it is. A line that is not UTF-8 ends the work:
+    those before it are translated, and the error names its number.
+    """
+    if alternatives and not as_json:
+        raise typer.BadParameter("needs --json", param_hint="--alternatives")
+    from service import engine, lines  # noqa: PLC0415  # ONNX Runtime: slow to start
+
+    options = engine.TranslationOptions(beam=beam, alternatives=alternatives)
+    readable, would_block = _readable(texts)
+    pair = (source, target)
+    with (
+        _open_models(bundles) as models,
+        closing(lines.translate_lines(models, pair, readable, options, would_block)) as found,
+        progress(wanted=not (texts or sys.stdout.isatty())) as on_progress,
+    ):
+        for done, translation in enumerate(found, start=1):
+            print(_rendered(translation, as_json=as_json), flush=True)
+            on_progress(done)
+    if readable.failure:
+        raise readable.failure
+
+
+@dragoman.command()
+def evaluate(  # noqa: PLR0913, PLR0917  # one parameter for each flag
+    pair: Annotated[str, typer.Option(help="Direction, such as de-en.")],
+    source: Annotated[Path, typer.Option(help="File of source lines.")],
+    reference: Annotated[list[Path], typer.Option(help="File of reference lines; repeatable.")],
+    beam: Beam = None,
+    length_penalty: Annotated[
+        float | None, typer.Option(min=0, help="Length penalty; the model's own by default.")
+    ] = None,
+    hypotheses: Annotated[
+        Path | None, typer.Option(help="File to write the translations to.")
+    ] = None,
+    bundles: BundleFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Translate a test set; print BLEU, chrF and TER with signatures, and the speed.
+
+    The scores equal those of the sacrebleu command for the same files.
+    """
+    languages = pair.split("-")
+    if len(languages) != 2:
+        raise typer.BadParameter("must be two languages, such as de-en", param_hint="--pair")
+    from service import engine, evaluation  # noqa: PLC0415  # ONNX Runtime, sacreBLEU: slow to start
+
+    options = engine.TranslationOptions(beam=beam, length_penalty=length_penalty)
+    lines, references = read_file(source), [read_file(path) for path in reference]
+    if hypotheses:
+        hypotheses.touch()  # a wrong path must not cost the whole evaluation
+    with _open_models(bundles) as models, progress(len(lines)) as on_progress:
+        translator = models.find(*languages)
+        result = evaluation.evaluate(translator, lines, references, options, on_progress)
+    if hypotheses:
+        text = "".join(f"{line}\n" for line in result.hypotheses)
+        hypotheses.write_text(text, encoding="utf-8", newline="\n")
+    if as_json:
+        print(json.dumps(_evaluation_fields(result, pair), indent=2))
+    else:
+        show(_evaluation_table(result, pair))
+
+
+@dragoman.command("bundles")
+def list_bundles(bundles: BundleFolder = None, as_json: AsJson = False) -> None:
+    """List the bundles and verify their files; exit status 1 if one is damaged."""
+    folder = _settings(bundles=bundles).bundles
+    listings = inspect_bundles(folder)
+    if as_json:
+        print(json.dumps([listing.fields() for listing in listings], indent=2))
+    elif listings:
+        show(bundle_table(listings), *score_tables(listings))
+    else:
+        tell(f"no bundles in {folder}", label="note")
+    if any(listing.damage for listing in listings):
+        raise typer.Exit(1)
+
+
+@dragoman.command()
+def healthcheck(
+    url: Annotated[
+        str | None,
+        typer.Option(help="Address of the server; from DRAGOMAN_HOST and _PORT by default."),
+    ] = None,
+) -> None:
+    """Ask a server whether it is ready to translate; exit status 1 if not."""
+    if url and not url.startswith(("http://", "https://")):
+        raise typer.BadParameter("must begin with http:// or https://", param_hint="--url")
+    address = f"{url or _own_url(_settings())}".rstrip("/") + "/readyz"
+    # no proxy stands between a machine and itself
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        opener.open(address, timeout=HEALTH_TIMEOUT_SECONDS).close()
+    except urllib.error.HTTPError as answer:
+        answer.close()
+        _fail(f"{address} answers {answer.code}")
+    except (OSError, http.client.HTTPException) as failure:
+        reason = getattr(failure, "reason", failure)
+        _fail(f"{address} does not answer: {getattr(reason, 'strerror', None) or reason}")
+    print("ready")
+
+
+def _fail(message: str, status: int = 1) -> NoReturn:
+    tell(message)
+    raise typer.Exit(status)
+
+
+def _settings(**flags: object) -> Settings:
+    try:
+        return Settings.load(**flags)
+    except ValueError as failure:
+        _fail(str(failure), status=2)
+
+
+def _own_url(settings: Settings) -> str:
+    host = EVERY_ADDRESS.get(settings.host, settings.host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+
+
+def _open_models(folder: Path | None) -> "closing[Models]":
+    settings = _settings(bundles=folder)
+    from service import engine  # noqa: PLC0415  # ONNX Runtime: slow to start
+
+    models = engine.Models.open(
+        settings.bundles,
+        max_rows=settings.max_rows,
+        max_waiting_tokens=settings.max_waiting_tokens,
+        workers=settings.workers or len(os.sched_getaffinity(0)),
+    )
+    return closing(models)
+
+
+def _readable(texts: Iterable[str] | None) -> tuple[Lines, Callable[[], bool]]:
+    if texts:
+        return Lines(_checked(texts)), lambda: False
+    stream = getattr(sys.stdin, "buffer", None)
+    if stream is None:
+        _fail("standard input is closed")
+    arrivals = Arrivals(stream)
+    return Lines(read_lines(arrivals, "standard input")), arrivals.would_block
+
+
+def _checked(texts: Iterable[str]) -> Iterator[str]:
+    for number, text in enumerate(texts, start=1):
+        try:
+            text.encode("utf-8")  # bytes that are not UTF-8 arrive as lone surrogates
+        except UnicodeEncodeError:
+            raise UnreadableLine(f"text {number}: not UTF-8") from None
+        yield text
+
+
+def _rendered(translation: "Translation", *, as_json: bool) -> str:
+    if as_json:
+        return json.dumps(dataclasses.asdict(translation), ensure_ascii=False)
+    return one_line(translation.text)
+
+
+def _evaluation_fields(evaluation: "Evaluation", pair: str) -> dict[str, object]:
+    fields = {"pair": pair, **dataclasses.asdict(evaluation)}
+    del fields["hypotheses"]
+    return fields | {
+        "sentences": evaluation.sentences,
+        "sentences_per_second": evaluation.sentences_per_second,
+    }
+
+
+def _evaluation_table(evaluation: "Evaluation", pair: str) -> Table:
+    search = f"beam {evaluation.beam}, length penalty {evaluation.length_penalty:g}"
+    made = table(
+        f"{evaluation.model}  {pair}  {search}",
+        *("metric", "score>", "signature"),
+        caption=(
+            f"{evaluation.sentences:,} sentences in {evaluation.seconds:.1f} s, "
+            f"{evaluation.sentences_per_second:,.1f} a second; {evaluation.truncated:,} truncated"
+        ),
+    )
+    for metric in evaluation.metrics:
+        made.add_row(metric.name, f"{metric.score:.2f}", metric.signature)
+    return made

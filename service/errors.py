@@ -1,0 +1,78 @@
+"""Every failure a caller can meet.
+
+    class                        code                  status
+    ServiceError                 internal_error        500
+      InvalidRequest             invalid_request       400
+        UnsupportedPair          unsupported_pair      400
+        TextTooLong              text_too_long         413
+        TooLarge                 too_large             413
+      Overloaded                 overloaded            503
+      ModelFailure               model_failure         500
+
+Raise the narrowest class where the failure is found and let it travel; `api/` renders it
+once. The message is for the caller: it names the value at fault and the limit, never a
+file, a stack or the text that was being translated.
+"""
+
+from typing import ClassVar
+
+
+class ServiceError(Exception):
+    """Base of all failures a caller can meet."""
+
+    code: ClassVar[str] = "internal_error"
+    status: ClassVar[int] = 500
+
+    def __init__(
+        self, message: str, *, field: str | None = None, limit: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.field = field
+        """The part of the request that is at fault, such as `beam`, where one can be named."""
+        self.limit = limit
+        """The number that the value at fault broke, where there is one."""
+
+
+class InvalidRequest(ServiceError):
+    """The request cannot be served as it stands."""
+
+    code = "invalid_request"
+    status = 400
+
+
+class UnsupportedPair(InvalidRequest):
+    """No loaded model translates between these languages."""
+
+    code = "unsupported_pair"
+
+
+class TextTooLong(InvalidRequest):
+    """A text has more characters than the service accepts."""
+
+    code = "text_too_long"
+    status = 413
+
+
+class TooLarge(InvalidRequest):
+    """The body of the request has more bytes than the service accepts."""
+
+    code = "too_large"
+    status = 413
+
+
+class Overloaded(ServiceError):
+    """More work is waiting than the service wants to keep; later it may succeed."""
+
+    code = "overloaded"
+    status = 503
+
+    def __init__(self, message: str, *, retry_after_seconds: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+        """Whole seconds, at least 1, after which trying again may succeed."""
+
+
+class ModelFailure(ServiceError):
+    """Decoding failed for a reason the caller cannot help."""
+
+    code = "model_failure"

@@ -1,0 +1,158 @@
+"""Measure a model: translate a test set with it and score the result.
+
+    source -> translator -> hypotheses -> sacreBLEU <- references
+                                              |
+                                       BLEU, chrF2, TER
+
+The numbers are those of the `sacrebleu` command for the same lines, and none travels
+without its signature. Files, HTTP and settings are not known here.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
+from sacrebleu.metrics.ter import TER
+
+from service.engine import TranslationOptions, Translator
+from service.errors import InvalidRequest
+
+MetricName = Literal["bleu", "chrf", "ter"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One score of a whole test set, with the circumstances it was taken under."""
+
+    name: str
+    """As sacreBLEU writes it: BLEU, chrF2, TER."""
+    score: float
+    """0 to 100; TER counts edits, so less is better and 100 is no bound."""
+    signature: str
+    """sacreBLEU's own, in full."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model did on a test set, and how fast."""
+
+    model: str
+    """NAME/VERSION of the bundle."""
+    beam: int
+    length_penalty: float
+    metrics: list[Metric]
+    hypotheses: list[str]
+    """One line for each source line, in order."""
+    truncated: int
+    """Translations that were cut at the token limit."""
+    seconds: float
+    """Time of translating, without that of scoring."""
+
+    @property
+    def sentences(self) -> int:
+        """Number of source lines, however many sentences each of them held."""
+        return len(self.hypotheses)
+
+    @property
+    def sentences_per_second(self) -> float:
+        """Source lines translated in a second."""
+        return self.sentences / self.seconds
+
+
+def score(
+    hypotheses: Sequence[str],
+    references: Sequence[Sequence[str]],
+    target: str,
+    metrics: Sequence[MetricName] = ("bleu", "chrf", "ter"),
+) -> list[Metric]:
+    """Score hypotheses as the `sacrebleu` command would.
+
+    Args:
+        references: One whole list of lines for each set of references.
+        target: Language of both; BLEU's tokenizer follows it.
+
+    Raises:
+        InvalidRequest: there is nothing to score, the counts differ, or the package that
+            splits the target language into words is not installed.
+    """
+    _check_counts(len(hypotheses), "hypotheses", references)
+    return [_measure(hypotheses, references, target, name) for name in metrics]
+
+
+def evaluate(
+    translator: Translator,
+    source: Iterable[str],
+    references: Sequence[Sequence[str]],
+    options: TranslationOptions,
+    on_progress: Callable[[int], None] = lambda done: None,
+) -> Evaluation:
+    """Translate every source line and score the outcome with all metrics.
+
+    Blocks until all is done. Counts are compared before anything is translated.
+
+    Args:
+        on_progress: Told the number of finished lines after each of them.
+
+    Raises:
+        InvalidRequest: as for `score`.
+    """
+    lines = list(source)
+    _check_counts(len(lines), "source lines", references)
+    _scorer("bleu", translator.target)  # a missing tokenizer must not show up an hour later
+    hypotheses: list[str] = []
+    truncated = 0
+    started = time.perf_counter()
+    for translation in translator.translate_all(lines, options):
+        # a line break that a model spells out would shift all lines after it
+        hypotheses.append(" ".join(translation.text.splitlines()))
+        truncated += translation.finish_reason == "length"
+        on_progress(len(hypotheses))
+    seconds = time.perf_counter() - started
+    beam, penalty = options.beam, options.length_penalty
+    return Evaluation(
+        model=translator.model,
+        beam=translator.defaults.beam if beam is None else beam,
+        length_penalty=translator.defaults.length_penalty if penalty is None else penalty,
+        metrics=score(hypotheses, references, translator.target),
+        hypotheses=hypotheses,
+        truncated=truncated,
+        seconds=seconds,
+    )
+
+
+def _check_counts(count: int, name: str, references: Sequence[Sequence[str]]) -> None:
+    if not count:
+        raise InvalidRequest(f"there are no {name}")
+    if not references:
+        raise InvalidRequest("there is no reference")
+    for number, reference in enumerate(references, start=1):
+        if len(reference) != count:
+            raise InvalidRequest(
+                f"reference {number} has {len(reference)} lines for {count} {name}"
+            )
+
+
+def _measure(
+    hypotheses: Sequence[str], references: Sequence[Sequence[str]], target: str, name: MetricName
+) -> Metric:
+    scorer = _scorer(name, target)
+    result = scorer.corpus_score(hypotheses, references)
+    return Metric(result.name, float(result.score), str(scorer.get_signature()))
+
+
+def _scorer(name: MetricName, target: str) -> BLEU | CHRF | TER:
+    if name == "chrf":
+        return CHRF()
+    if name == "ter":
+        return TER()
+    language = target.partition("-")[0].lower()
+    try:
+        # sacrebleu's own choice by language: zh, ja-mecab, ko-mecab, else 13a
+        return BLEU(trg_lang=language)
+    except RuntimeError as error:
+        raise InvalidRequest(
+            f"BLEU for {language} needs the package sacrebleu[{language}]"
+        ) from error

@@ -1,0 +1,127 @@
+"""One line for each event, with the id of the request that it belongs to.
+
+Modules log with `logging.getLogger(__name__)`; here structlog renders what they say as JSON
+lines, or for a person to read. No text that is translated and no key appears at any level:
+a trace shows the places of a failure, never the values of its variables.
+"""
+
+import logging
+import re
+import sys
+import time
+import uuid
+from typing import Literal, TextIO
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from service import metrics
+
+log = logging.getLogger(__name__)
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+QUIET_ROUTES = {"/livez", "/readyz", "/metrics"}
+"""Asked every few seconds by machines: worth a line at level debug only."""
+
+
+def configure(
+    level: str, log_format: Literal["json", "console"], stream: TextIO = sys.stderr
+) -> None:
+    """Send the events of all loggers to `stream`, as JSON lines or for a person to read."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _drop_colours,
+    ]
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *_renderers(log_format, is_terminal=stream.isatty()),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    # It tells in prose what `server.py` and the middleware below say as events.
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
+
+def _renderers(log_format: Literal["json", "console"], *, is_terminal: bool) -> list[Processor]:
+    # Both of structlog's richer traces print local variables, and these hold texts.
+    if log_format == "json":
+        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    return [
+        structlog.dev.ConsoleRenderer(
+            colors=is_terminal, exception_formatter=structlog.dev.plain_traceback
+        )
+    ]
+
+
+def _drop_colours(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    event.pop("color_message", None)  # uvicorn's second copy of its own message
+    return event
+
+
+class RequestLog:
+    """ASGI middleware: gives each request an id and a clock, and logs its end.
+
+    The id comes from `X-Request-Id` if that is short and plain, else it is new. It is in the
+    answer's headers, in `request.state.request_id`, and in every event logged meanwhile.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        request_id = _request_id(Headers(scope=scope))
+        scope.setdefault("state", {})["request_id"] = request_id
+        status = 500  # what a request ends with that nobody answers
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request_id
+                milliseconds = 1000 * (time.perf_counter() - started)
+                headers["Server-Timing"] = f"total;dur={milliseconds:.1f}"
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, send_with_headers)
+            finally:
+                _log_end(scope, status, time.perf_counter() - started)
+
+
+def _request_id(headers: Headers) -> str:
+    offered = headers.get("X-Request-Id", "")
+    return offered if REQUEST_ID.fullmatch(offered) else uuid.uuid4().hex
+
+
+def _log_end(scope: Scope, status: int, seconds: float) -> None:
+    # Never the path: what does not fit a route is whatever the client made up.
+    route = getattr(scope.get("route"), "path", "") or scope.get("root_path") or "unknown"
+    level = logging.DEBUG if route in QUIET_ROUTES else logging.INFO
+    fields = {
+        "method": scope["method"],
+        "route": route,
+        "status": status,
+        "seconds": round(seconds, 6),
+    }
+    log.log(level, "request served", extra=fields)
+    metrics.REQUEST_SECONDS.labels(route=route, status=f"{status // 100}xx").observe(seconds)

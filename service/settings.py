@@ -1,0 +1,106 @@
+"""The table of settings: the environment, the flags of `dragoman serve` and their help.
+
+`max_rows` is the variable DRAGOMAN_MAX_ROWS and the flag --max-rows. A flag wins over the
+environment, the environment over the default. Built once, in `cli.py`; nothing below
+`app.py` sees it whole.
+"""
+
+import os
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+PREFIX = "DRAGOMAN_"
+BUNDLES = Path(__file__).parents[1] / "models" / "bundles"
+
+
+class Settings(BaseSettings):
+    """What an operator can choose."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix=PREFIX)
+
+    host: Annotated[str, Field(description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535, description="Port to listen on; 0 picks one.")] = (
+        8000
+    )
+    bundles: Annotated[Path, Field(description="Folder that holds the published bundles.")] = (
+        BUNDLES
+    )
+    workers: Annotated[
+        int, Field(ge=0, description="Decoding workers of a model; 0 means one for each CPU core.")
+    ] = 0
+    max_rows: Annotated[
+        int, Field(ge=1, description="Rows decoded together; a beam of width K takes K rows.")
+    ] = 64
+    max_waiting_tokens: Annotated[
+        int, Field(ge=1, description="Source tokens that may wait before new texts are refused.")
+    ] = 32_768
+    max_texts: Annotated[int, Field(ge=1, description="Texts in one request.")] = 256
+    max_text_characters: Annotated[int, Field(ge=1, description="Characters in one text.")] = 50_000
+    max_body_bytes: Annotated[int, Field(ge=1, description="Bytes in the body of a request.")] = (
+        1_048_576
+    )
+    max_beam: Annotated[int, Field(ge=1, description="Widest beam that a request may ask for.")] = (
+        16
+    )
+    max_alternatives: Annotated[
+        int, Field(ge=0, description="Alternatives that a request may ask for.")
+    ] = 8
+    max_tokens: Annotated[
+        int, Field(ge=1, description="Target tokens of a sentence that a request may ask for.")
+    ] = 1024
+    drain_seconds: Annotated[
+        float, Field(ge=0, description="Grace given to accepted work at shutdown.")
+    ] = 30.0
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Field(description="Least level of the events that are logged."),
+    ] = "info"
+    log_format: Annotated[
+        Literal["json", "console"], Field(description="JSON lines, or lines for a person to read.")
+    ] = "json"
+
+    @classmethod
+    def load(cls, **flags: Any) -> Self:  # noqa: ANN401  # each field has its own type
+        """Build the settings from flags, the environment and the defaults.
+
+        A flag that is None was not given.
+
+        Raises:
+            ValueError: a value or a name is wrong; one line for each, which names the variable.
+        """
+        given = {name: value for name, value in flags.items() if value is not None}
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            lines = [f"{_spoken(str(e['loc'][0]), given)}: {e['msg']}" for e in error.errors()]
+        raise ValueError("\n".join(lines))
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take flags and environment only, and refuse names that nobody knows."""
+        _refuse_unknown_names(cls)
+        return init_settings, env_settings
+
+
+def _spoken(name: str, given: dict[str, object]) -> str:
+    return f"--{name.replace('_', '-')}" if name in given else f"{PREFIX}{name.upper()}"
+
+
+def _refuse_unknown_names(settings: type[BaseSettings]) -> None:
+    for variable in sorted(os.environ):
+        name = variable.lower().removeprefix(PREFIX.lower())
+        if name != variable.lower() and name not in settings.model_fields:
+            near = get_close_matches(name, settings.model_fields, n=1)
+            hint = f"; did you mean {PREFIX}{near[0].upper()}?" if near else ""
+            raise ValueError(f"{variable} is not a setting{hint}")

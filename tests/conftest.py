@@ -1,0 +1,178 @@
+"""What tests of several packages share."""
+
+import json
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import helper
+
+from models.bundle import (
+    MANIFEST,
+    Architecture,
+    Bundle,
+    Decoding,
+    Direction,
+    Graph,
+    Manifest,
+    Parity,
+    Provenance,
+    Tensor,
+    TokenizerInfo,
+    Training,
+    Variant,
+    describe_file,
+    publish,
+)
+from models.tokenizer import EOS, Tokenizer, target_tag
+from training.graphs import Plan, write_graphs
+
+LANGUAGES = ("de", "en")
+SENTENCES = [
+    "Guten Morgen. Wie geht es dir?",
+    "Das Haus ist klein, aber schön.",
+    "Ich sehe einen Hund und zwei Katzen.",
+    "Good morning. How are you?",
+    "The house is small but beautiful.",
+    "I see a dog and two cats.",
+]
+PLAN = Plan("gru", "general", encoder_layers=1, decoder_layers=2)
+E, D, H = 24, 16, 32
+"""Sizes of embeddings, of an encoder direction and of the decoder."""
+EOS_BIAS = 4.5
+"""Else sentences of a network that knows nothing would hardly ever end."""
+
+DECODING = Decoding(
+    beam=2, length_penalty=1.0, max_source_tokens=24, max_target_factor=1.5, max_target_extra=4
+)
+PROVENANCE = Provenance(
+    created=date(2026, 1, 1),
+    recipe="",
+    recipe_sha256="0" * 64,
+    data=[],
+    versions={},
+    parity=Parity(max_logit_difference=0, tolerance=0, sentences=1, tokens=1, ties=0),
+    training=Training(minutes=0, machine="none", steps=1, epochs=0),
+)
+
+
+def random_weights(plan: Plan, vocabulary: int) -> Mapping[str, NDArray[np.float32]]:
+    """Draw the weights of a network with general attention."""
+    random = np.random.default_rng(2)
+    gates = {"gru": 3, "lstm": 4}[plan.cell]
+    sizes = {
+        f"encoder.{layer}.{way}": (D, E if layer == 0 else 2 * D)
+        for layer in range(plan.encoder_layers)
+        for way in ("forward", "backward")
+    }
+    sizes |= {
+        f"decoder.{layer}": (H, E if layer == 0 else H + 2 * D)
+        for layer in range(plan.decoder_layers)
+    }
+    shapes: dict[str, tuple[int, ...]] = {
+        "output_bias": (vocabulary,),
+        "keys.weight": (H, 2 * D),
+        "readout.weight": (E, H + 2 * D + E),
+        "readout.bias": (E,),
+    }
+    for layer in range(plan.decoder_layers):
+        shapes |= {f"initial.{layer}.weight": (H, 2 * D), f"initial.{layer}.bias": (H,)}
+    for name, (size, inputs) in sizes.items():
+        shapes |= {
+            f"{name}.input_weight": (gates * size, inputs),
+            f"{name}.hidden_weight": (gates * size, size),
+            f"{name}.input_bias": (gates * size,),
+            f"{name}.hidden_bias": (gates * size,),
+        }
+    shapes |= dict.fromkeys(("source_embedding", "target_embedding"), (vocabulary, E))
+    weights = {name: random.normal(size=shape, scale=0.5) for name, shape in shapes.items()}
+    weights["output_embedding"] = weights["target_embedding"]
+    weights["output_bias"][EOS] += EOS_BIAS
+    return {name: values.astype(np.float32) for name, values in weights.items()}
+
+
+def describe_graph(path: Path) -> Graph:
+    """Read what goes into a graph and what comes out."""
+
+    def describe(value: onnx.ValueInfoProto) -> Tensor:
+        kind = value.type.tensor_type
+        dtype = np.dtype(helper.tensor_dtype_to_np_dtype(kind.elem_type)).name
+        shape = [size.dim_param or size.dim_value for size in kind.shape.dim]
+        return Tensor.model_validate({"dtype": dtype, "shape": shape})
+
+    graph = onnx.load(path, load_external_data=False).graph
+    return Graph(
+        inputs={value.name: describe(value) for value in graph.input},
+        outputs={value.name: describe(value) for value in graph.output},
+    )
+
+
+def publish_bundle(root: Path, draft: Path, name: str, *, version: int = 1) -> Bundle:
+    """Publish a bundle of the current format that knows nothing, but works."""
+    tags = {language: target_tag(language) for language in LANGUAGES}
+    tokenizer = Tokenizer.train(
+        SENTENCES, kind="bpe", size=330, normalisation="NFC", tags=list(tags.values())
+    )
+    (draft / "fp32").mkdir(parents=True)
+    tokenizer.save(draft / "tokenizer.model")
+    (draft / "card.md").write_text("# Tiny\n", encoding="utf-8")
+    weights = random_weights(PLAN, tokenizer.size)
+    files = write_graphs(PLAN, weights, draft / "fp32")
+    encoder, step = describe_graph(files.encoder), describe_graph(files.step)
+    manifest = Manifest(
+        format=1,
+        name=name,
+        version=version,
+        directions=[Direction(source="de", target="en"), Direction(source="en", target="de")],
+        target_tags=tags,
+        architecture=describe_network(weights),
+        encoder=encoder,
+        step=step,
+        state=[each.removesuffix("_NH") for each in encoder.outputs if each.startswith("state")],
+        variants={
+            "fp32": Variant(
+                encoder=describe_file(files.encoder, draft),
+                step=describe_file(files.step, draft),
+                weights=describe_file(files.weights, draft),
+            )
+        },
+        tokenizer=TokenizerInfo(
+            file=describe_file(draft / "tokenizer.model", draft),
+            kind="bpe",
+            size=tokenizer.size,
+            byte_fallback=True,
+            normalisation="NFC",
+        ),
+        decoding=DECODING,
+        scores=[],
+        card=describe_file(draft / "card.md", draft),
+        provenance=PROVENANCE,
+    )
+    text = json.dumps(manifest.model_dump(mode="json"))
+    (draft / MANIFEST).write_text(text, encoding="utf-8")
+    return publish(draft, root)
+
+
+def describe_network(weights: Mapping[str, NDArray[np.float32]]) -> Architecture:
+    return Architecture(
+        cell=PLAN.cell,
+        attention=PLAN.attention,
+        embedding_size=E,
+        encoder_layers=PLAN.encoder_layers,
+        encoder_size=D,
+        decoder_layers=PLAN.decoder_layers,
+        decoder_size=H,
+        vocabulary_size=len(weights["output_bias"]),
+        parameters=sum(values.size for values in weights.values()),
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory) -> Bundle:
+    """A published bundle for de-en and en-de with random weights, in a folder of its own."""
+    folder = tmp_path_factory.mktemp("tiny")
+    return publish_bundle(folder / "bundles", folder / "draft", "tiny")

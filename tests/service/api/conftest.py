@@ -1,0 +1,94 @@
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from starlette.testclient import TestClient
+
+from service.app import create_app
+from service.engine import Detection, Translation, TranslationOptions
+from service.errors import UnsupportedPair
+from service.settings import Settings
+
+PAIRS = {("de", "en"), ("en", "de")}
+
+
+class ShoutingTranslator:
+    """Translates by capitals, so what it must say is known without a model."""
+
+    def __init__(self, models: "ShoutingModels", source: str, target: str) -> None:
+        self._models = models
+        self.source, self.target = source, target
+
+    async def translate(self, text: str, request: TranslationOptions) -> Translation:
+        self._models.options.append(request)
+        try:
+            await self._models.on_translate()
+        except asyncio.CancelledError:
+            self._models.num_cancelled += 1
+            raise
+        others = [f"{text.upper()}{'!' * (i + 1)}" for i in range(request.alternatives)]
+        return Translation(
+            text=text.upper(),
+            source=self.source,
+            target=self.target,
+            model="shout/1",
+            score=-0.5,
+            finish_reason="eos",
+            alternatives=others,
+        )
+
+
+@dataclass
+class ShoutingModels:
+    """German, recognised by its umlauts, and English."""
+
+    is_alive: bool = True
+    is_ready: bool = True
+    is_closed: bool = False
+    num_cancelled: int = 0
+    options: list[TranslationOptions] = field(default_factory=list)
+
+    async def on_translate(self) -> None:
+        """Do what a test has put in the way of each translation; nothing if it has not."""
+
+    def find(self, source: str, target: str) -> ShoutingTranslator:
+        if (source, target) not in PAIRS:
+            raise UnsupportedPair(f"{source}-{target} is not served")
+        return ShoutingTranslator(self, source, target)
+
+    def detect(self, text: str) -> Detection:
+        return Detection(language="de" if set(text) & set("äöüß") else "en", confidence=1.0)
+
+    def languages(self) -> dict[str, list[str]]:
+        return {"de": ["en"], "en": ["de"]}
+
+    def describe(self) -> list[object]:
+        return []
+
+    def close(self, timeout_seconds: float) -> None:
+        self.is_closed = True
+
+
+@pytest.fixture
+def models() -> ShoutingModels:
+    return ShoutingModels()
+
+
+@pytest.fixture
+def app(models):
+    settings = Settings(
+        max_texts=3,
+        max_text_characters=20,
+        max_body_bytes=1000,
+        max_beam=4,
+        max_alternatives=3,
+        max_tokens=50,
+    )
+    return create_app(settings, models)
+
+
+@pytest.fixture
+def client(app) -> Iterator[TestClient]:
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield client

@@ -1,0 +1,43 @@
+import pytest
+
+from service.engine.detector import Detector
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    """One for all tests, for it loads its tables once. Nothing can tell what "xx" looks like."""
+    return Detector(["de-AT", "en", "fr", "xx"])
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Guten Morgen, wie geht es dir heute?", "de-AT"),
+        ("Good morning, how are you today?", "en"),
+        ("Bonjour, comment vas-tu aujourd'hui ?", "fr"),
+    ],
+)
+def test_language_is_told_as_it_is_served(detector, text, language):
+    detection = detector.detect(text)
+
+    assert detection.language == language
+    assert 0.5 < detection.confidence <= 1
+
+
+def test_only_languages_that_are_served_are_found(detector):
+    assert detector.detect("Dzień dobry, jak się masz?").language in {"de-AT", "en", "fr"}
+
+
+def test_only_language_is_certain():
+    detection = Detector(["de"]).detect("Hello")
+
+    assert (detection.language, detection.confidence) == ("de", 1.0)
+
+
+def test_languages_that_nothing_tells_are_not_certain():
+    assert Detector(["xx", "yy"]).detect("Hello there").confidence == 0
+
+
+@pytest.mark.parametrize("text", ["", " \n", "12 + 3 = 15", "!?"])
+def test_text_without_letters_is_of_no_certain_language(detector, text):
+    assert detector.detect(text).confidence == 0

@@ -1,0 +1,229 @@
+"""Translators of a model that copies, so that what must come back is the text itself."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from service.engine.scheduler import Scheduler
+from service.engine.search import EOS
+from service.engine.translator import TranslationOptions, Translator
+from service.errors import InvalidRequest, ModelFailure, Overloaded
+
+TEXT = "Guten Morgen. Wie geht es dir?"
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny_bundle):
+    return tiny_bundle.tokenizer()
+
+
+@pytest.fixture
+def scheduler(batch) -> Iterator[Scheduler]:
+    scheduler = Scheduler([batch], max_rows=16, max_waiting_tokens=200)
+    yield scheduler
+    batch.may_step.set()
+    scheduler.close()
+
+
+@pytest.fixture
+def translator(tiny_bundle, tokenizer, scheduler) -> Translator:
+    defaults = tiny_bundle.manifest.decoding
+    return Translator("de", "en", "copy/1", defaults, tokenizer, scheduler, "<2en>")
+
+
+def translate(translator: Translator, text: str, **options):
+    return asyncio.run(translator.translate(text, TranslationOptions(**options)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TEXT,
+        "  Eins.\r\n\r\n\tZwei.\u00a0Drei.\n\n\n   Vier. \n",
+        "Eins.\n* * *\nZwei. ☞ ☜\n",
+        "\n\nEins",
+        "Ende.\u202f",
+        "",
+        " \t\r\n ",
+        "→ ★ ←",
+    ],
+)
+def test_white_space_and_signs_between_sentences_are_kept(translator, text):
+    assert translate(translator, text).text == text
+
+
+@pytest.mark.parametrize("text", ["", " \n ", "* * *"])
+def test_text_without_words_never_reaches_the_model(translator, batch, text):
+    translation = translate(translator, text)
+
+    assert (translation.score, translation.finish_reason) == (0.0, "eos")
+    assert batch.admitted == []
+
+
+def test_source_is_tag_tokens_and_eos(translator, tokenizer, batch):
+    translate(translator, "Guten Morgen.")
+
+    assert batch.admitted == [
+        [[tokenizer.tag_id("<2en>"), *tokenizer.encode("Guten Morgen."), EOS]]
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        " ".join(["der kleine Hund sieht die Katze"] * 20),
+        ", ".join(["der Hund sieht die Katze"] * 20),
+        "Donaudampfschifffahrt" * 20,
+        "漢字" * 100,
+        "x" * 1000,
+    ],
+)
+def test_long_sentence_is_split_and_nothing_is_lost(translator, batch, text):
+    translation = translate(translator, text)
+
+    assert translation.text == text
+    longest = max(len(source) for sources in batch.admitted for source in sources)
+    assert longest <= translator.defaults.max_source_tokens + 2  # tag and EOS
+
+
+def test_long_text_is_translated_whole(translator):
+    text = "Das Haus ist klein.\n" * 1000
+
+    assert translate(translator, text).text == text
+
+
+def test_translation_says_where_it_came_from(translator):
+    translation = translate(translator, TEXT)
+
+    assert (translation.source, translation.target) == ("de", "en")
+    assert translation.model == "copy/1"
+    assert translation.finish_reason == "eos"
+
+
+def test_score_is_the_mean_of_the_sentences_by_their_tokens(translator, tokenizer):
+    lengths = [2 + len(tokenizer.encode(each)) for each in ("Guten Morgen.", "Wie geht es dir?")]
+
+    translation = translate(translator, TEXT)
+
+    # The copying model gives each token -0.1; the penalty of the bundle is 1.
+    scores = [-0.1 * length / ((5 + length) / 6) for length in lengths]
+    expected = sum(s * n for s, n in zip(scores, lengths, strict=True)) / sum(lengths)
+    assert translation.score == pytest.approx(expected)
+
+
+def test_length_penalty_of_the_caller_wins(translator, tokenizer):
+    length = 2 + len(tokenizer.encode("Guten Morgen."))
+
+    translation = translate(translator, "Guten Morgen.", length_penalty=0.0)
+
+    assert translation.score == pytest.approx(-0.1 * length)
+
+
+def test_sentence_that_is_cut_off_is_told(translator):
+    translation = translate(translator, TEXT, max_tokens=3)
+
+    assert translation.finish_reason == "length"
+
+
+def test_alternatives_differ_from_the_text_and_from_each_other(translator):
+    translation = translate(translator, "Guten Morgen.", alternatives=3)
+
+    assert translation.text == "Guten Morgen."
+    assert 1 <= len(translation.alternatives) <= 3
+    assert len({translation.text, *translation.alternatives}) == 1 + len(translation.alternatives)
+
+
+def test_no_alternatives_come_unasked(translator):
+    assert translate(translator, TEXT, beam=4).alternatives == []
+
+
+def test_alternatives_beyond_the_beam_are_refused(translator):
+    with pytest.raises(InvalidRequest, match="2 alternatives need a wider beam than 2") as refused:
+        translate(translator, TEXT, beam=2, alternatives=2)
+    assert (refused.value.field, refused.value.limit) == ("alternatives", 1)
+
+
+def test_beam_wider_than_the_batch_is_refused(translator):
+    with pytest.raises(InvalidRequest, match="beam width 17 exceeds 16"):
+        translate(translator, TEXT, beam=17)
+
+
+def test_model_failure_reaches_the_caller(translator, batch):
+    batch.fails = True
+
+    with pytest.raises(ModelFailure):
+        translate(translator, TEXT)
+
+
+def test_cancelled_translation_frees_its_rows(translator, batch):
+    async def run() -> None:
+        task = asyncio.create_task(translator.translate(TEXT))
+        await asyncio.to_thread(batch.is_stepping.wait, 5)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    batch.may_step.clear()
+    asyncio.run(run())
+    batch.may_step.set()
+
+    assert translate(translator, "Ende.", beam=1).text == "Ende."
+    assert batch.step_sizes[1] == 1
+
+
+def test_many_texts_come_back_in_order(translator):
+    texts = [f"Satz {i}. Und {'noch ' * (i % 7)}einer." for i in range(300)]
+
+    assert [each.text for each in translator.translate_all(texts)] == texts
+
+
+class ReleasingScheduler(Scheduler):
+    """Lets its batch step only after it has refused somebody."""
+
+    num_refused = 0
+
+    def submit(self, sources, options):
+        try:
+            return super().submit(sources, options)
+        except Overloaded:
+            self.num_refused += 1
+            self.release()
+            raise
+
+
+def test_many_texts_wait_where_one_would_be_refused(translator, batch):
+    scheduler = ReleasingScheduler([batch], max_rows=16, max_waiting_tokens=50)
+    scheduler.release = batch.may_step.set
+    batch.may_step.clear()
+    texts = ["Das Haus ist klein. Es ist aber schön."] * 20
+
+    translations = list(replace(translator, scheduler=scheduler).translate_all(texts))
+
+    assert [each.text for each in translations] == texts
+    assert scheduler.num_refused >= 1
+    scheduler.close()
+
+
+def test_iterator_that_is_given_up_frees_its_rows(translator, batch):
+    def arriving() -> Iterator[str]:
+        yield "Eins."
+        assert batch.is_stepping.wait(5)
+        yield "Zwei."
+        raise EOFError
+
+    batch.may_step.clear()
+    with pytest.raises(EOFError):
+        list(translator.translate_all(arriving(), TranslationOptions(beam=1)))
+    batch.may_step.set()
+    translator.close()
+
+    assert batch.step_sizes == [1]  # the step that was under way
+
+
+def test_closed_translator_refuses(translator):
+    translator.close()
+
+    with pytest.raises(Overloaded, match="unloaded"):
+        translate(translator, TEXT)

@@ -1,0 +1,128 @@
+"""The server drains: late work is refused while accepted work ends."""
+
+import asyncio
+import threading
+from dataclasses import dataclass, field
+
+import httpx2
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from service.api.dependencies import Intake
+from service.server import DrainingServer
+
+TIMEOUT_SECONDS = 5
+
+
+@dataclass
+class Work:
+    """A request that ends when the test lets it."""
+
+    is_started: threading.Event = field(default_factory=threading.Event)
+    may_end: threading.Event = field(default_factory=threading.Event)
+
+
+class WatchedServer(DrainingServer):
+    """Says when it listens."""
+
+    def __init__(self, app: FastAPI, drain_seconds: float) -> None:
+        config = uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=0)
+        super().__init__(config, app, drain_seconds)
+        self.is_listening = threading.Event()
+
+    async def startup(self, sockets=None) -> None:
+        await super().startup(sockets)
+        self.is_listening.set()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.servers[0].sockets[0].getsockname()[1]}"
+
+
+@pytest.fixture
+def work() -> Work:
+    return Work()
+
+
+@pytest.fixture
+def app(work):
+    app = FastAPI()
+    app.state.intake = Intake()
+
+    @app.get("/work")
+    async def do() -> str:
+        work.is_started.set()
+        await asyncio.to_thread(work.may_end.wait, TIMEOUT_SECONDS)
+        return "done"
+
+    @app.get("/intake")
+    async def intake() -> bool:
+        return app.state.intake.is_open
+
+    return app
+
+
+def start(server: WatchedServer) -> threading.Thread:
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    assert server.is_listening.wait(TIMEOUT_SECONDS)
+    return thread
+
+
+def ask(url: str, answers: list) -> threading.Thread:
+    def get() -> None:
+        try:
+            answers.append(httpx2.get(url, timeout=TIMEOUT_SECONDS).status_code)
+        except httpx2.TransportError as error:
+            answers.append(type(error))
+
+    thread = threading.Thread(target=get)
+    thread.start()
+    return thread
+
+
+def test_signal_closes_the_intake_and_lets_accepted_work_end(app, work):
+    answers: list = []
+    server = WatchedServer(app, drain_seconds=TIMEOUT_SECONDS)
+    running = start(server)
+    asking = ask(server.url + "/work", answers)
+    assert work.is_started.wait(TIMEOUT_SECONDS)
+
+    server.handle_exit(15, None)
+    late = httpx2.get(server.url + "/intake").json()
+    work.may_end.set()
+    asking.join(TIMEOUT_SECONDS)
+    running.join(TIMEOUT_SECONDS)
+
+    assert late is False
+    assert answers == [200]
+    assert not running.is_alive()
+
+
+def test_idle_server_ends_at_the_signal(app):
+    server = WatchedServer(app, drain_seconds=3600)
+    running = start(server)
+    with httpx2.Client() as kept_alive:
+        kept_alive.get(server.url + "/intake")
+
+        server.handle_exit(15, None)
+        running.join(TIMEOUT_SECONDS)
+
+    assert not running.is_alive()
+
+
+def test_work_that_outlasts_the_grace_is_cut_off(app, work):
+    answers: list = []
+    server = WatchedServer(app, drain_seconds=0)
+    running = start(server)
+    asking = ask(server.url + "/work", answers)
+    assert work.is_started.wait(TIMEOUT_SECONDS)
+
+    server.handle_exit(15, None)
+    asking.join(TIMEOUT_SECONDS)
+    work.may_end.set()
+    running.join(TIMEOUT_SECONDS)
+
+    assert answers != [200]
+    assert not running.is_alive()

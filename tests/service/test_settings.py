@@ -1,0 +1,84 @@
+import pytest
+from pydantic import ValidationError
+
+from service.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch):
+    for name in ("HOST", "PORT", "BUNDLES"):
+        monkeypatch.delenv(f"DRAGOMAN_{name}", raising=False)
+
+
+def test_environment_wins_over_the_default(monkeypatch):
+    monkeypatch.setenv("DRAGOMAN_MAX_ROWS", "7")
+
+    assert Settings.load().max_rows == 7
+
+
+def test_flag_wins_over_the_environment(monkeypatch):
+    monkeypatch.setenv("DRAGOMAN_MAX_ROWS", "7")
+
+    assert Settings.load(max_rows=9).max_rows == 9
+
+
+def test_flag_that_was_not_given_leaves_the_environment(monkeypatch):
+    monkeypatch.setenv("DRAGOMAN_MAX_ROWS", "7")
+
+    assert Settings.load(max_rows=None).max_rows == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("DRAGOMAN_MAX_ROW", "; did you mean DRAGOMAN_MAX_ROWS?"),
+        ("dragoman_prot", "; did you mean DRAGOMAN_PORT?"),
+        ("DRAGOMAN_QWXZ", ""),
+    ],
+)
+def test_unknown_name_is_refused_with_the_nearest(monkeypatch, name, meant):
+    monkeypatch.setenv(name, "1")
+
+    with pytest.raises(ValueError, match=r" is not a setting") as caught:
+        Settings.load()
+
+    assert str(caught.value).endswith(f"is not a setting{meant}")
+
+
+def test_wrong_value_in_the_environment_names_the_variable(monkeypatch):
+    monkeypatch.setenv("DRAGOMAN_PORT", "many")
+
+    with pytest.raises(ValueError, match=r"^DRAGOMAN_PORT: .*integer"):
+        Settings.load()
+
+
+def test_wrong_flag_is_named(monkeypatch):
+    with pytest.raises(ValueError, match=r"^--max-rows: .*greater than or equal to 1"):
+        Settings.load(max_rows=0)
+
+
+def test_every_wrong_value_has_its_line(monkeypatch):
+    monkeypatch.setenv("DRAGOMAN_PORT", "-1")
+
+    with pytest.raises(ValueError, match="\n") as caught:
+        Settings.load(log_level="loud")
+
+    assert [line.split(":")[0] for line in str(caught.value).splitlines()] == [
+        "DRAGOMAN_PORT",
+        "--log-level",
+    ]
+
+
+def test_settings_cannot_be_changed():
+    with pytest.raises(ValidationError):
+        Settings().port = 1
+
+
+def test_every_setting_is_described():
+    undescribed = [name for name, field in Settings.model_fields.items() if not field.description]
+
+    assert undescribed == []
+
+
+def test_service_listens_on_this_machine_only_unless_told():
+    assert (Settings().host, Settings().port) == ("127.0.0.1", 8000)
