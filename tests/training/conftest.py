@@ -61,7 +61,10 @@ class Toy:
         self.runs = folder / "runs"
         self.corpora.mkdir()
         pairs = [
-            (" ".join(words), " ".join(table[word] for table, word in zip(TABLES, words, strict=True)))
+            (
+                " ".join(words),
+                " ".join(table[word] for table, word in zip(TABLES, words, strict=True)),
+            )
             for words in itertools.product(*TABLES)
         ]
         random.Random(1).shuffle(pairs)

@@ -1,0 +1,62 @@
+# Needs Python 3.11 or newer and make; everything else goes into .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+# PyTorch is installed first and by an exact version, for two reasons: a build made for CPUs only,
+# where the machine offers one (2.13.0+cpu), counts as that version, while the range in
+# pyproject.toml would take a newer one with gigabytes of CUDA libraries; and it can be replaced:
+#   make test TORCH=path/or/address/of/another/torch.whl
+TORCH ?= torch==2.13.0
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test slow format clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
+
+serve: $(VENV)/served  ## install and start the service, on 127.0.0.1:8000 or DRAGOMAN_HOST and DRAGOMAN_PORT
+	@$(BIN)/dragoman serve
+
+test: $(VENV)/tested  ## install what the tests need; check format, lint and types; run the tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+slow: $(VENV)/tested  ## run the slow tests, which train and serve: some minutes
+	$(BIN)/python -m pytest -m "slow and not gpu"
+
+format: $(VENV)/tested  ## rewrite the code in the house format
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+clean:  ## remove the environment and all caches; runs and bundles stay
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps make a second run quick: nothing is installed until pyproject.toml changes.
+$(VENV)/served: $(BIN)/python pyproject.toml
+	@echo "Installing the service into $(VENV); this happens once ..."
+	@$(PIP) install --quiet -e ".[cpu]"
+	@touch $@
+
+$(VENV)/tested: $(BIN)/python pyproject.toml
+	@echo "Installing what training and tests need into $(VENV); this happens once ..."
+	@$(PIP) install --quiet "$(TORCH)"
+	@$(PIP) install --quiet -e ".[cpu,train,test]"
+	@touch $@ $(VENV)/served
+
+# A link, which counts with the date of the Python it leads to: older than the stamps.
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || \
+	  { echo "$(PYTHON) is not installed; Python 3.11 or newer is needed." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed, this is $$($(PYTHON) -V 2>&1);" \
+	    "name another one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "This Python cannot make virtual environments; install its venv package" \
+	    "(on Debian and Ubuntu: python3-venv)." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }

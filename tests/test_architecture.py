@@ -1,0 +1,141 @@
+"""Who may import whom. A failure here is a question about the design, not a lint error."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = {"models", "service", "training"}
+LEAVES = {"service.errors", "service.metrics"}
+ENGINE = {"models", "service.engine", "service.evaluation"}
+DIALECT = LEAVES | {"service.api.dialect", "service.api.dependencies", "service.engine"}
+
+# What each part may import besides itself. A part is a module or a package of peers; a module
+# that no line names has to take a place here first.
+MAY_IMPORT = {
+    "models": set(),
+    "training": ENGINE,
+    "training.cli": ENGINE | {"training", "service.errors"},  # it tells what failed in the engine
+    "service.__init__": set(),
+    "service.__main__": {"service.cli"},
+    "service.errors": set(),
+    "service.metrics": set(),
+    "service.settings": set(),
+    "service.logs": LEAVES,
+    "service.engine": LEAVES | {"models"},
+    "service.evaluation": LEAVES | {"service.engine"},
+    "service.api.__init__": set(),
+    "service.api.dialect": LEAVES,
+    "service.api.dependencies": {"service.engine"},
+    "service.api.native": DIALECT,
+    "service.api.operations": DIALECT,
+    "service.server": {"service.settings"},
+    "service.terminal": set(),
+    "service.lines": LEAVES | {"service.engine"},
+    "service.inventory": {"models", "service.terminal"},
+    # Only these two put the others together.
+    "service.app": {"models", "service"},
+    "service.cli": {"models", "service"},
+}
+
+# Every package that is imported, and the parts that may; the last three are everyone's.
+OWNERS = {
+    "torch": {"training"},
+    "onnx": {"training.graph_writer", "training.draft"},
+    "onnxruntime": {"service.engine.onnx_batch", "training.parity"},
+    "fastapi": {"service.app", "service.server", "service.api"},
+    "starlette": {"service.app", "service.api", "service.logs"},
+    "uvicorn": {"service.server"},
+    "sentencepiece": {"models.tokenizer"},
+    "sentencex": {"service.engine.segmenter"},
+    "py3langid": {"service.engine.detector"},
+    "sacrebleu": {"service.evaluation"},
+    "lxml": {"training.corpus"},
+    "prometheus_client": {"service.metrics", "service.api.operations"},
+    "structlog": {"service.logs"},
+    "pydantic_settings": {"service.settings"},
+    "typer": {"service.cli", "training.cli"},
+    "rich": {"service.cli", "service.terminal", "service.inventory", "training"},
+    "pydantic": PACKAGES,
+    "pydantic_core": PACKAGES,
+    "numpy": PACKAGES,
+}
+
+SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+
+def dotted(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+def is_within(name: str, parts: set[str]) -> bool:
+    return any(name == part or name.startswith(f"{part}.") for part in parts)
+
+
+def part_of(path: Path) -> str | None:
+    parts = [part for part in MAY_IMPORT if is_within(dotted(path), {part})]
+    return max(parts, key=len, default=None)
+
+
+def imports_of(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=dotted)
+def test_module_has_a_place_in_the_table(path):
+    assert part_of(path) is not None
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=dotted)
+def test_module_imports_only_what_its_part_may(path):
+    part = part_of(path) or ""
+    ours = {name for name in imports_of(path) if is_within(name, PACKAGES)}
+
+    allowed = MAY_IMPORT.get(part, set()) | {part}
+    assert {name for name in ours if not is_within(name, allowed)} == set()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=dotted)
+def test_package_is_imported_by_its_owners_only(path):
+    packages = {name.split(".")[0] for name in imports_of(path)}
+    foreign = packages - PACKAGES - sys.stdlib_module_names
+
+    assert {name for name in foreign if not is_within(dotted(path), OWNERS.get(name, set()))} == (
+        set()
+    )
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=dotted)
+def test_engine_is_entered_by_its_front_door(path):
+    inner = {f"service.engine.{p.stem}" for p in (ROOT / "service/engine").glob("[!_]*.py")}
+
+    if not is_within(dotted(path), {"service.engine"}):
+        assert {name for name in imports_of(path) if is_within(name, inner)} == set()
+
+
+def test_table_names_only_what_exists():
+    modules = {dotted(path) for path in SOURCES}
+
+    assert {part for part in MAY_IMPORT if not any(is_within(m, {part}) for m in modules)} == set()
+
+
+def test_service_loads_nothing_of_training():
+    code = """if True:
+        import sys, service.app, service.cli, service.server, service.evaluation
+        print({"torch", "onnx", "training"} & sys.modules.keys())
+    """
+
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert (loaded.stdout, loaded.stderr) == ("set()\n", "")
