@@ -83,7 +83,7 @@ function showFacts(translation) {
   element("facts").hidden = !translation;
   if (!translation) return;
   element("latency").textContent = `${translation.milliseconds.toFixed(0)} ms`;
-  element("model").textContent = translation.model;
+  element("model").textContent = translation.model || "none needed";
   element("score").textContent = translation.score.toFixed(3);
   element("ended").textContent = ENDS[translation.finish_reason];
 }

@@ -21,7 +21,7 @@ DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight"
 SIZES = {"train": 3000, "dev": 60, "test": 60}
 RECIPE = """
 name = "copy"
-version = "1"
+version = 1
 
 [corpus]
 directions = [["aa", "bb"]]
