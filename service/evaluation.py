@@ -22,6 +22,8 @@ from service.errors import InvalidRequest
 
 MetricName = Literal["bleu", "chrf", "ter"]
 
+ALL_METRICS: tuple[MetricName, ...] = ("bleu", "chrf", "ter")
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -66,7 +68,7 @@ def score(
     hypotheses: Sequence[str],
     references: Sequence[Sequence[str]],
     target: str,
-    metrics: Sequence[MetricName] = ("bleu", "chrf", "ter"),
+    metrics: Sequence[MetricName] = ALL_METRICS,
 ) -> list[Metric]:
     """Score hypotheses as the `sacrebleu` command would.
 
@@ -88,8 +90,9 @@ def evaluate(
     references: Sequence[Sequence[str]],
     options: TranslationOptions,
     on_progress: Callable[[int], None] = lambda done: None,
+    metrics: Sequence[MetricName] = ALL_METRICS,
 ) -> Evaluation:
-    """Translate every source line and score the outcome with all metrics.
+    """Translate every source line and score the outcome.
 
     Blocks until all is done. Counts are compared before anything is translated.
 
@@ -116,7 +119,7 @@ def evaluate(
         model=translator.model,
         beam=translator.defaults.beam if beam is None else beam,
         length_penalty=translator.defaults.length_penalty if penalty is None else penalty,
-        metrics=score(hypotheses, references, translator.target),
+        metrics=score(hypotheses, references, translator.target, metrics),
         hypotheses=hypotheses,
         truncated=truncated,
         seconds=seconds,

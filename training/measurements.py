@@ -11,7 +11,7 @@ from pathlib import Path
 
 from models.bundle import Direction, Score, Sweep, SweepRow
 from service.engine import TranslationOptions, Translator, open_translator
-from service.evaluation import Metric, MetricName, score
+from service.evaluation import Metric, MetricName, evaluate
 from training.corpus import HeldOut
 
 TIE_BLEU = 0.05
@@ -93,11 +93,13 @@ def _measure(
     on_progress: OnProgress,
 ) -> list[Metric]:
     options = TranslationOptions(beam=search.beam, length_penalty=search.length_penalty)
-    hypotheses: list[str] = []
-    for translation in translator.translate_all(text.sources, options):
-        hypotheses.append(" ".join(translation.text.splitlines()))
+
+    def count_one(_: int) -> None:
         on_progress(1)
-    return score(hypotheses, [text.references], text.target, metrics)
+
+    return evaluate(
+        translator, text.sources, [text.references], options, count_one, metrics
+    ).metrics
 
 
 def _score(text: HeldOut, search: Search, metric: Metric) -> Score:
