@@ -105,7 +105,10 @@ def run_all(
     recipe: RecipeFile, corpora: Corpora = HERE, runs: Runs = RUNS, bundles: Bundles = BUNDLES
 ) -> None:
     """Prepare, train and export."""
+    from training.export import check_version  # noqa: PLC0415
+
     run = open_run(recipe, corpora, runs)
+    check_version(run, bundles)  # before hours of training, not after them
     _prepare(run)
     _train(run)
     _export(run, bundles)

@@ -47,8 +47,7 @@ def export(
             cannot be read. Nothing is published then.
     """
     recipe = run.recipe
-    if (bundles / recipe.name / str(recipe.version)).exists():
-        raise ValueError(f"version {recipe.version} of {recipe.name} is published already")
+    check_version(run, bundles)
     draft = run.folder / "bundle.draft"
     shutil.rmtree(draft, ignore_errors=True)
     prepared = Prepared(run)
@@ -65,6 +64,17 @@ def export(
     bundle = publish(draft, bundles)
     shutil.rmtree(draft)
     return bundle
+
+
+def check_version(run: Run, bundles: Path) -> None:
+    """Refuse a recipe whose bundle exists; a published version never changes.
+
+    Raises:
+        ValueError: the version is published.
+    """
+    recipe = run.recipe
+    if (bundles / recipe.name / str(recipe.version)).exists():
+        raise ValueError(f"version {recipe.version} of {recipe.name} is published already")
 
 
 def _id_pairs(run: Run, prepared: Prepared) -> list[IdPair]:

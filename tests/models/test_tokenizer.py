@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from models.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, normalise, target_tag
 
 TEXTS = [
-    "Das Haus am See ist alt und schön.",
+    "Das Haus am See ist alt und sch\u00f6n.",
     "The house at the lake is old and beautiful.",
     "Wir gehen morgen in die Stadt, um Brot zu kaufen.",
     "We go to the city tomorrow to buy bread.",

@@ -68,7 +68,7 @@ def test_missing_file_is_refused_by_the_name_of_its_text(form, tmp_path):
 
 @pytest.mark.parametrize("form", [{"files": ("a", "a")}, {"tsv": "a"}], ids=["files", "tsv"])
 def test_text_that_is_not_utf_8_is_refused_by_its_name(form, tmp_path):
-    (tmp_path / "a").write_bytes("schön\tnice\n".encode("latin-1"))
+    (tmp_path / "a").write_bytes("sch\u00f6n\tnice\n".encode("latin-1"))
 
     with pytest.raises(ValueError, match=r"mine: .*utf-8"):
         list(read_pairs(describe(**form), tmp_path))
