@@ -78,6 +78,7 @@ class Commands(TyperGroup):
         except (ServiceError, DamagedBundle, UnreadableLine) as failure:
             _fail(str(failure))
         except OSError as failure:
+            _give_up_output()
             place = f"{failure.filename}: " if failure.filename else ""
             _fail(f"{place}{failure.strerror or failure}")
 
@@ -94,6 +95,14 @@ dragoman = typer.Typer(
 @dragoman.callback()
 def commands() -> None:
     """Translate texts with the bundles in a folder."""
+
+
+def _give_up_output() -> None:
+    # What could not be written would be tried again at exit, and change the exit status.
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main() -> None:
