@@ -139,6 +139,7 @@ def url(bundles):
         port = next(event["port"] for event in events if event["event"] == "listening")
         yield f"http://127.0.0.1:{port}"
         server.send_signal(signal.SIGTERM)
+        server.communicate(timeout=60)  # its last lines need a reader
     assert server.returncode == 0
 
 
