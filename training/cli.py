@@ -126,6 +126,7 @@ def _prepare(run: Run) -> None:
     with console.status("preparing"):
         reports = prepare(run)
     for report in reports:
+        output.print(report.name, highlight=False, soft_wrap=True)
         output.print(_report_table(report))
 
 
@@ -169,7 +170,8 @@ def _tell_validation(position: "Position", summary: dict[str, float]) -> None:
     console.print(
         f"step {position.step:>6,}  epoch {position.epoch + 1}  loss {summary['loss']:.3f}  "
         f"clipped {summary['clip_rate']:.0%}  {summary['tokens_per_second']:,.0f} tokens/s  "
-        f"dev BLEU {summary['dev_bleu']:.1f} ({directions})"
+        f"dev BLEU {summary['dev_bleu']:.1f} ({directions})",
+        soft_wrap=True,
     )
 
 
@@ -225,7 +227,7 @@ def _machine() -> str:
 
 
 def _report_table(report: "Report") -> Table:
-    table = Table("pairs", "count", title=report.name, title_justify="left")
+    table = Table("pairs", "count")
     table.columns[1].justify = "right"
     table.add_row("read", f"{report.read:,}")
     for reason, count in sorted(report.dropped.items(), key=lambda item: -item[1]):
