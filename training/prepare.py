@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from models.tokenizer import BOS, EOS, Tokenizer, target_tag
 from training.corpus import Report, load_train
 from training.recipe import Recipe, Run, TextRecipe
+
+ORIGIN = "origin.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +76,19 @@ class Prepared:
     """A prepared corpus, opened for training.
 
     Raises:
-        ValueError: nothing was prepared, or its vocabulary is damaged.
+        ValueError: nothing was prepared, by this recipe, or the vocabulary is damaged.
     """
 
     def __init__(self, run: Run) -> None:
         self._recipe = run.recipe
         self._folder = run.prepared
-        if not self._folder.exists():
+        known = _read_origin(run)
+        if known is None:
             raise ValueError(f"{self._folder} does not exist: prepare first")
+        if known["origin"]["recipe"] != _sections(run.recipe):
+            raise ValueError(
+                f"{self._folder} was made by another [corpus] or [tokenizer]: prepare again"
+            )
         self.tokenizer = Tokenizer.open(
             run.prepared / "tokenizer.model", run.recipe.tokenizer.normalisation
         )
@@ -113,9 +120,9 @@ def prepare(run: Run) -> list[Report]:
         ValueError: a text cannot be read or leaks, or the vocabulary cannot be learnt.
     """
     origin = _origin(run)
-    kept = run.prepared / "origin.json"
-    if kept.exists() and (known := json.loads(kept.read_text()))["origin"] == origin:
-        return [Report(**report) for report in known["reports"]]
+    kept = _read_origin(run)
+    if kept is not None and kept["origin"] == origin:
+        return [Report(**report) for report in kept["reports"]]
     draft = run.folder / "prepared.draft"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()
@@ -126,7 +133,7 @@ def prepare(run: Run) -> list[Report]:
     examples.source.save(draft, "source")
     examples.target.save(draft, "target")
     known = {"origin": origin, "reports": [asdict(report) for report in reports]}
-    (draft / "origin.json").write_text(json.dumps(known, indent=2))
+    (draft / ORIGIN).write_text(json.dumps(known, indent=2))
     shutil.rmtree(run.prepared, ignore_errors=True)
     draft.rename(run.prepared)
     return reports
@@ -169,8 +176,16 @@ def _origin(run: Run) -> dict[str, object]:
         files = _hashes(run, corpus.train + corpus.dev + corpus.tests)
     except OSError as error:
         raise ValueError(f"corpus: {error}") from None
-    sections = run.recipe.model_dump(mode="json", include={"corpus", "tokenizer"})
-    return {"recipe": sections, "files": files}
+    return {"recipe": _sections(run.recipe), "files": files}
+
+
+def _sections(recipe: Recipe) -> dict[str, object]:
+    return recipe.model_dump(mode="json", include={"corpus", "tokenizer"})
+
+
+def _read_origin(run: Run) -> dict[str, Any] | None:
+    path = run.prepared / ORIGIN
+    return json.loads(path.read_text()) if path.exists() else None
 
 
 def _write_texts(run: Run, folder: Path) -> tuple[list[tuple[list[str], list[str]]], list[Report]]:

@@ -183,3 +183,10 @@ def test_training_files_are_described_by_their_hash(toy):
     # FIPS 180-2, appendix B.1
     abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert hashes == {"train.de": abc, "train.en": abc}
+
+
+def test_files_of_another_recipe_are_not_trained_on(toy):
+    prepare(toy.open())
+
+    with pytest.raises(ValueError, match="prepare again"):
+        Prepared(toy.open(corpus__directions=BOTH))
