@@ -237,7 +237,8 @@ def _report_table(report: "Report") -> Table:
 
 
 def _score_table(scores: dict[str, list["Metric"]]) -> Table:
-    table = Table("direction", "metric", "score", "signature")
+    table = Table("direction", "metric", "score")
+    table.add_column("signature", overflow="fold")  # worth nothing in parts
     for direction, metrics in scores.items():
         for metric in metrics:
             table.add_row(direction, metric.name, f"{metric.score:.2f}", metric.signature)
