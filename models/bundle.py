@@ -83,11 +83,8 @@ class Bundle:
     manifest: Manifest
 
     @classmethod
-    def open(cls, path: Path, *, verify: bool = True) -> Self:
+    def open(cls, path: Path) -> Self:
         """Read the manifest and check every file against it.
-
-        Args:
-            verify: whether to hash the files too; their presence and sizes are always checked.
 
         Raises:
             DamagedBundle: the bundle is missing, incomplete, changed or of a newer format.
@@ -99,7 +96,7 @@ class Bundle:
         for name, file in manifest.files.items():
             if name not in found:
                 raise _damaged(path, name, "is missing")
-            _check_file(path, file, verify)
+            _check_file(path, file)
         return cls(path, manifest)
 
     @property
@@ -205,12 +202,12 @@ def _relative_files(folder: Path) -> Iterator[str]:
             yield name
 
 
-def _check_file(folder: Path, file: File, verify: bool) -> None:
+def _check_file(folder: Path, file: File) -> None:
     size_bytes = (folder / file.path).stat().st_size
     if size_bytes != file.size_bytes:
         reason = f"has {size_bytes} bytes, the manifest says {file.size_bytes}"
         raise _damaged(folder, file.path, reason)
-    if verify and _hash(folder / file.path) != file.sha256:
+    if _hash(folder / file.path) != file.sha256:
         raise _damaged(folder, file.path, "has another SHA-256 than the manifest says")
 
 

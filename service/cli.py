@@ -290,7 +290,7 @@ def _open_models(folder: Path | None) -> "closing[Models]":
         settings.bundles,
         max_rows=settings.max_rows,
         max_waiting_tokens=settings.max_waiting_tokens,
-        workers=settings.workers or len(os.sched_getaffinity(0)),
+        workers=settings.workers or None,
     )
     return closing(models)
 

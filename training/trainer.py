@@ -112,11 +112,11 @@ class Trainer:
         on_validation: OnValidation = lambda position, summary: None,
     ) -> Position:
         """Train until `max_steps`, or until dev BLEU has not risen for `patience` validations."""
-        for batch in self._batches():
-            if self._is_over():
-                break
+        batches = self._batches()
+        # asked first: a run that is over must not segment and plan one more epoch
+        while not self._is_over():
             started = time.perf_counter()
-            self._step(batch)
+            self._step(next(batches))
             self.position.seconds += time.perf_counter() - started
             on_step(self.position, self._window.summary())
             if self.position.step % self._recipe.validate_steps == 0 or self._is_last():
