@@ -7,6 +7,7 @@
         TextTooLong              text_too_long         413
         TooLarge                 too_large             413
       Overloaded                 overloaded            503
+      DeadlineExceeded           deadline_exceeded     504
       ModelFailure               model_failure         500
 
 Raise the narrowest class where the failure is found and let it travel; `api/` renders it
@@ -70,6 +71,13 @@ class Overloaded(ServiceError):
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
         """Whole seconds, at least 1, after which trying again may succeed."""
+
+
+class DeadlineExceeded(ServiceError):
+    """The time that the caller wanted to wait is over."""
+
+    code = "deadline_exceeded"
+    status = 504
 
 
 class ModelFailure(ServiceError):

@@ -1,170 +1,162 @@
-"""A live batch on ONNX Runtime: the only module that knows of sessions, padding and providers.
+"""A live batch on ONNX Runtime, its tensors in the memory of the CPU.
 
     admit: encoder graph -> memory and keys of the newcomers, their first states
     step:  step graph over all rows -> their best next tokens, their next states
 
-Sentences N and rows B are different things: the rows of one beam share a sentence's memory.
-What a row yields does not depend, bit for bit, on which other rows are there.
+Sentences N and rows are different things: the K rows of one beam share a sentence's memory.
+What a row yields does not depend, bit for bit, on which other sentences are there; that is
+why a batch has one width, for products over one row and over several round differently.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
-from models.bundle import Bundle, VariantName
 from models.tokenizer import PAD
+from service.engine.search import StepResult
+from service.engine.sessions import Sessions
 
-PROVIDER = "CPUExecutionProvider"
+Floats = NDArray[np.float32]
 
-_VARIANTS: tuple[VariantName, ...] = ("fp32", "int8", "fp16")
+MASKED = -1e4
+"""Added to the attention scores of padding: its weight underflows to exactly zero."""
+
 # The length of a sentence's memory is a multiple of this, for the kernels sum a remainder in
 # another order. Measured with ONNX Runtime 1.31 on AVX-512, 400 random pairs of paddings:
 # attention's products differ in 193 (scores) and 95 (context) for 1, in 138 and 0 for 2, in
-# none from 4 up. Softmax never differs; nor does any number of rows, one included.
+# none from 4 up. Softmax never differs; nor does any number of sentences, one included.
 _POSITIONS = 8
-
-
-class Sessions:
-    """The two graphs of a bundle, ready to run; any number of batches may share them."""
-
-    def __init__(self, bundle: Bundle) -> None:
-        variants = bundle.manifest.variants
-        self.variant = next(name for name in _VARIANTS if name in variants)
-        """Which rendering of the network this is."""
-        self.states = tuple(bundle.manifest.state)
-        """Names of the state tensors."""
-        self._encoder = _open(str(bundle.file(variants[self.variant].encoder)))
-        self._step = _open(str(bundle.file(variants[self.variant].step)))
-
-    def encode(self, source_NS: NDArray[np.int64], lengths_N: NDArray[np.int32]) -> list[Any]:
-        """Run the encoder; return keys_NSA, memory_NSM and the states."""
-        names = ["keys_NSA", "memory_NSM", *(f"{name}_NH" for name in self.states)]
-        return list(self._encoder.run(names, {"source_NS": source_NS, "lengths_N": lengths_N}))
-
-    def step(self, feed: dict[str, NDArray[Any]]) -> list[Any]:
-        """Run the step; return scores_BC, tokens_BC and the next states."""
-        names = ["scores_BC", "tokens_BC", *(f"next_{name}_BH" for name in self.states)]
-        return list(self._step.run(names, feed))
+# Positions that no sentence needs any more are cut off when they are this share of all: a cut
+# copies the whole memory, which costs about as much as attention does in one step.
+_CROPPED_SHARE = 0.25
 
 
 class _Memory:
-    """What the rows attend to; it never changes, `join` and `select` make another."""
+    """What the rows attend to: places for sentences, of which the first are in use."""
 
-    def __init__(
-        self,
-        keys_NSA: NDArray[np.float32],
-        memory_NSM: NDArray[np.float32],
-        lengths_N: NDArray[np.int32],
-    ) -> None:
-        self.keys_NSA, self.memory_NSM, self.lengths_N = keys_NSA, memory_NSM, lengths_N
+    def __init__(self, keys_NAS: Floats, memory_NSM: Floats, lengths_N: NDArray[np.int32]) -> None:
+        self._keys_NAS, self._memory_NSM, self._lengths_N = keys_NAS, memory_NSM, lengths_N
+        self._mask_NS = _mask(lengths_N, memory_NSM.shape[1])
+        self._count = len(lengths_N)
 
     @property
-    def num_positions(self) -> int:
-        return int(self.memory_NSM.shape[1])
+    def feed(self) -> dict[str, Floats]:
+        """The inputs of the step, by name: contiguous, for places come first."""
+        return {
+            "keys_NAS": self._keys_NAS[: self._count],
+            "memory_NSM": self._memory_NSM[: self._count],
+            "mask_NS": self._mask_NS[: self._count],
+        }
 
-    def join(self, other: "_Memory") -> "_Memory":
-        size = max(self.num_positions, other.num_positions)
-        pairs = ((self.keys_NSA, other.keys_NSA), (self.memory_NSM, other.memory_NSM))
-        keys_NSA, memory_NSM = (
-            np.concatenate([_pad(mine, size), _pad(theirs, size)]) for mine, theirs in pairs
-        )
-        lengths_N = np.concatenate([self.lengths_N, other.lengths_N])
-        return _Memory(keys_NSA, memory_NSM, lengths_N)
+    def append(self, keys_NAS: Floats, memory_NSM: Floats, lengths_N: NDArray[np.int32]) -> None:
+        """Put newcomers behind those who are there."""
+        first, last = self._count, self._count + len(lengths_N)
+        num_places, num_positions = self._mask_NS.shape
+        if last > num_places or memory_NSM.shape[1] > num_positions:
+            positions = max(num_positions, memory_NSM.shape[1])
+            self._resize(max(last, 2 * num_places if last > num_places else 0), positions)
+        size = memory_NSM.shape[1]
+        # What lies behind a shorter memory is finite, and masked.
+        self._keys_NAS[first:last, :, :size] = keys_NAS
+        self._memory_NSM[first:last, :size] = memory_NSM
+        self._mask_NS[first:last] = _mask(lengths_N, self._mask_NS.shape[1])
+        self._lengths_N[first:last] = lengths_N
+        self._count = last
 
-    def select(self, sentences: NDArray[np.int64]) -> "_Memory":
-        lengths_N = self.lengths_N[sentences]
-        size = _round_up(int(lengths_N.max()))
-        # Cropped first: what leaves is not copied.
-        keys_NSA, memory_NSM = self.keys_NSA[:, :size], self.memory_NSM[:, :size]
-        return _Memory(keys_NSA[sentences], memory_NSM[sentences], lengths_N)
+    def arrange(self, order_N: NDArray[np.int64]) -> None:
+        """Keep these sentences, in this order; those who stay in place are not touched."""
+        moved = np.flatnonzero(order_N != np.arange(len(order_N)))
+        self._count = len(order_N)
+        if len(moved):
+            tensors = (self._keys_NAS, self._memory_NSM, self._mask_NS, self._lengths_N)
+            for tensor in tensors:
+                tensor[moved] = tensor[order_N[moved]]
+        needed = round_up(int(self._lengths_N[: self._count].max()))
+        if needed <= (1 - _CROPPED_SHARE) * self._mask_NS.shape[1]:
+            self._resize(self._count, needed)
+
+    def _resize(self, num_places: int, num_positions: int) -> None:
+        """Move those who are there to tensors of another size."""
+        old = (self._keys_NAS, self._memory_NSM, self._mask_NS, self._lengths_N)
+        count, size = self._count, min(num_positions, self._mask_NS.shape[1])
+        self._keys_NAS = np.zeros((num_places, old[0].shape[1], num_positions), np.float32)
+        self._memory_NSM = np.zeros((num_places, num_positions, old[1].shape[2]), np.float32)
+        self._mask_NS = np.full((num_places, num_positions), MASKED, np.float32)
+        self._lengths_N = np.zeros(num_places, np.int32)
+        self._keys_NAS[:count, :, :size] = old[0][:count, :, :size]
+        self._memory_NSM[:count, :size] = old[1][:count, :size]
+        self._mask_NS[:count, :size] = old[2][:count, :size]
+        self._lengths_N[:count] = old[3][:count]
 
 
 class OnnxBatch:
-    """The rows that one worker decodes; see `LiveBatch`."""
+    """The rows that one worker decodes with one width of the beam; see `LiveBatch`."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    num_steps = 1
+
+    def __init__(self, sessions: Sessions, width: int) -> None:
         self._sessions = sessions
+        self._width = width
         self.clear()
 
     def clear(self) -> None:
         """Forget all rows."""
         self._memory: _Memory | None = None
-        self._states: list[NDArray[np.float32]] = []
-        self._sentences_B = np.zeros(0, np.int64)
+        self._states: list[Floats] = []
+        # The sentences that the rows of the last step, and the newcomers behind them, are of.
+        self._sentences_P = np.zeros(0, np.int64)
 
     def admit(self, sources: Sequence[Sequence[int]]) -> range:
         """Encode sources, append one row for each, and return the new rows' indices."""
         lengths_N = np.array([len(source) for source in sources], np.int32)
-        source_NS = np.full((len(sources), _round_up(int(lengths_N.max()))), PAD, np.int64)
+        source_NS = np.full((len(sources), round_up(int(lengths_N.max()))), PAD, np.int64)
         for i, source in enumerate(sources):
             source_NS[i, : len(source)] = source
-        keys_NSA, memory_NSM, *states = self._sessions.encode(source_NS, lengths_N)
-        joining = _Memory(keys_NSA, memory_NSM, lengths_N)
-        first_row, sentences = len(self._sentences_B), np.arange(len(sources))
+        keys_NAS, memory_NSM, *states = self._sessions.encode(source_NS, lengths_N)
+        first_row, first_sentence = len(self._sentences_P), 0
         if self._memory is None:
-            self._memory, self._states = joining, states
+            self._memory, self._states = _Memory(keys_NAS, memory_NSM, lengths_N), states
         else:
-            sentences += len(self._memory.lengths_N)
-            self._memory = self._memory.join(joining)
+            first_sentence = int(self._sentences_P[-1]) + 1
+            self._memory.append(keys_NAS, memory_NSM, lengths_N)
             both = zip(self._states, states, strict=True)
             self._states = [np.concatenate(each) for each in both]
-        self._sentences_B = np.concatenate([self._sentences_B, sentences])
-        return range(first_row, len(self._sentences_B))
+        sentences = first_sentence + np.arange(len(sources))
+        self._sentences_P = np.concatenate([self._sentences_P, sentences])
+        return range(first_row, len(self._sentences_P))
 
     def step(
-        self, parents_B: NDArray[np.int64], tokens_B: NDArray[np.int64], candidates: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Let row i continue row `parents_B[i]` with `tokens_B[i]`; forget all other rows."""
-        memory = self._settle(parents_B)
+        self,
+        parents_NK: NDArray[np.int64],
+        tokens_NK: NDArray[np.int64],
+        candidates: int,
+        *,
+        with_attention: bool = False,
+    ) -> list[StepResult]:
+        """Let row k of sentence n continue row `parents_NK[n, k]`; forget all other rows."""
+        assert self._memory is not None, "nobody has been admitted"
+        self._memory.arrange(self._sentences_P[parents_NK[:, 0]])
+        candidates = min(candidates, self._sessions.vocabulary_size)
         feed: dict[str, NDArray[Any]] = {
-            "tokens_B": np.ascontiguousarray(tokens_B),
-            "parents_B": np.ascontiguousarray(parents_B),
-            "sentences_B": self._sentences_B,
+            "tokens_NK": tokens_NK,
+            "parents_NK": parents_NK,
             "candidates": np.array([candidates], np.int64),
-            "keys_NSA": memory.keys_NSA,
-            "memory_NSM": memory.memory_NSM,
-            "lengths_N": memory.lengths_N,
+            **self._memory.feed,
         }
-        names = (f"{name}_BH" for name in self._sessions.states)
-        feed.update(zip(names, self._states, strict=True))
-        scores_BC, tokens_BC, *self._states = self._sessions.step(feed)
-        return scores_BC, tokens_BC
-
-    def _settle(self, parents_B: NDArray[np.int64]) -> _Memory:
-        """Point the rows to their sentences, and drop the memory that no row reads."""
-        memory = self._memory
-        assert memory is not None, "nobody has been admitted"
-        sentences, sentences_B = np.unique(self._sentences_B[parents_B], return_inverse=True)
-        if self._is_worth_dropping(memory, sentences):
-            memory = memory.select(sentences)
-        else:
-            sentences_B = sentences[sentences_B]
-        self._memory, self._sentences_B = memory, sentences_B
-        return memory
-
-    @staticmethod
-    def _is_worth_dropping(memory: _Memory, sentences: NDArray[np.int64]) -> bool:
-        # Unread positions cost time in every step, unread sentences cost only space; a copy
-        # costs about what attention costs in one step.
-        needed = _round_up(int(memory.lengths_N[sentences].max()))
-        return needed < memory.num_positions or 2 * len(sentences) <= len(memory.lengths_N)
+        feed.update(zip(self._sessions.state_inputs, self._states, strict=True))
+        result, states = self._sessions.step(feed, with_attention=with_attention)
+        self._states = [state_NKH.reshape(-1, state_NKH.shape[2]) for state_NKH in states]
+        self._sentences_P = np.repeat(np.arange(len(parents_NK)), self._width)
+        return [result]
 
 
-def _open(path: str) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    # Workers are the parallelism: two of them scale 1.9 times, whereas the pools of two
-    # sessions spin against each other and are slower than one thread.
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(path, options, providers=[PROVIDER])
-
-
-def _round_up(length: int) -> int:
+def round_up(length: int) -> int:
+    """Return the positions that a memory of so many tokens takes."""
     return -(-length // _POSITIONS) * _POSITIONS
 
 
-def _pad(values_NSX: NDArray[np.float32], num_positions: int) -> NDArray[np.float32]:
-    missing = num_positions - values_NSX.shape[1]
-    return np.pad(values_NSX, ((0, 0), (0, missing), (0, 0))) if missing else values_NSX
+def _mask(lengths_N: NDArray[np.int32], num_positions: int) -> Floats:
+    is_padding_NS = np.arange(num_positions) >= lengths_N[:, None]
+    return np.where(is_padding_NS, np.float32(MASKED), np.float32(0))

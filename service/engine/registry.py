@@ -15,8 +15,9 @@ from models.bundle import Bundle, Direction, Score, find_bundles
 from models.tokenizer import BOS, EOS
 from service import metrics
 from service.engine.detector import Detection, Detector
-from service.engine.onnx_batch import PROVIDER, OnnxBatch, Sessions
+from service.engine.onnx_batch import OnnxBatch
 from service.engine.scheduler import Scheduler
+from service.engine.sessions import Sessions
 from service.engine.translator import Translator
 from service.errors import UnsupportedPair
 
@@ -181,7 +182,8 @@ def _start(
     _warm_up(sessions)
     num_workers = workers or len(os.sched_getaffinity(0))
     scheduler = Scheduler(
-        [OnnxBatch(sessions) for _ in range(num_workers)],
+        partial(OnnxBatch, sessions),
+        workers=num_workers,
         max_rows=max_rows,
         max_waiting_tokens=max_waiting_tokens,
         model=bundle.identity,
@@ -198,7 +200,7 @@ def _start(
         )
         for each in manifest.directions
     ]
-    metrics.MODEL_INFO.labels(bundle.identity, sessions.variant, PROVIDER).set(1)
+    metrics.MODEL_INFO.labels(bundle.identity, sessions.variant, sessions.provider).set(1)
     seconds = round(monotonic() - began, 3)
     log.info("model loaded", extra={"model": bundle.identity, "seconds": seconds})
     return translators, _describe(bundle, sessions)
@@ -206,9 +208,9 @@ def _start(
 
 def _warm_up(sessions: Sessions) -> None:
     """Run both graphs, so that the first caller does not pay for what is set up lazily."""
-    batch = OnnxBatch(sessions)
+    batch = OnnxBatch(sessions, width=1)
     batch.admit([[EOS], [EOS, EOS]])
-    batch.step(np.array([0, 1]), np.array([BOS, BOS]), 2)
+    batch.step(np.array([[0], [1]]), np.array([[BOS], [BOS]]), 2)
 
 
 def _describe(bundle: Bundle, sessions: Sessions) -> ModelDescription:
@@ -218,7 +220,7 @@ def _describe(bundle: Bundle, sessions: Sessions) -> ModelDescription:
         version=str(manifest.version),
         directions=manifest.directions,
         variant=sessions.variant,
-        provider=PROVIDER,
+        provider=sessions.provider,
         parameters=manifest.architecture.parameters,
         scores=manifest.scores,
     )

@@ -18,7 +18,7 @@ from time import monotonic
 from service import metrics
 from service.engine.search import Hypothesis, SearchOptions
 from service.engine.waiting_line import Sentence, WaitingLine
-from service.engine.worker import LiveBatch, Worker, fail
+from service.engine.worker import MakeBatch, Worker, fail
 from service.errors import InvalidRequest, Overloaded
 
 # With these, what a turn contributed to the measured speed is halved after 350 turns.
@@ -48,12 +48,13 @@ class Speed:
 
 
 class Scheduler:
-    """Decodes sentences in batches that change with every step; one worker for each batch."""
+    """Decodes sentences in batches that change with every step, on several threads."""
 
     def __init__(
         self,
-        batches: Sequence[LiveBatch],
+        make_batch: MakeBatch,
         *,
+        workers: int,
         max_rows: int,
         max_waiting_tokens: int,
         model: str = "",
@@ -68,7 +69,7 @@ class Scheduler:
         self._waiting_tokens = metrics.WAITING_TOKENS.labels(model)
         self._rows = metrics.ROWS.labels(model)
         self._cancelled = metrics.CANCELLED.labels(model)
-        self._workers = [Worker(batch, self, model, i) for i, batch in enumerate(batches)]
+        self._workers = [Worker(make_batch, self, model, i) for i in range(workers)]
         self._working = set(self._workers)
         for worker in self._workers:
             worker.start()

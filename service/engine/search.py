@@ -2,22 +2,25 @@
 
 Nothing here knows of models, threads or devices: a worker asks `Beams` which tokens to try
 next and tells it what the model thought of them. Greedy decoding is a beam of width 1; one
-pass over arrays advances all sentences together, whatever their widths.
+pass over arrays advances all sentences together.
 
-Shapes: N sentences, B rows (the live hypotheses of all of them, those of one sentence
-side by side, best first), C candidates for each row, T target positions.
+Shapes: N sentences, K rows of each (its live hypotheses, best first; the beam's width), C
+candidates for each row, S source positions, T target positions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from service.engine.attention_trace import AttentionTrace
+from service.engine.repetition import CHECK_STEPS, blocked_tokens, surplus_tokens
+
 BOS, EOS = 1, 2
 
-FinishReason = Literal["eos", "length"]
+FinishReason = Literal["eos", "length", "repetition"]
 
 # Target positions there is room for at first.
 _MIN_PREFIX = 32
@@ -25,7 +28,7 @@ _MIN_PREFIX = 32
 
 @dataclass(frozen=True, slots=True)
 class SearchOptions:
-    """How to search; sentences in one batch may differ."""
+    """How to search; sentences in one batch may differ in all but the width."""
 
     width: int = 1
     """Hypotheses kept after each step."""
@@ -35,43 +38,64 @@ class SearchOptions:
     """Target length at which decoding stops, EOS included."""
     num_best: int = 1
     """Hypotheses the caller wants; search may end once no other can get among them."""
+    no_repeat_ngram: int = 0
+    """No n-gram of so many tokens occurs twice; 0 turns it off."""
+    coverage_penalty: float = 0.0
+    """Weight of the penalty for source tokens that got little attention; 0 turns it off."""
+    with_attention: bool = False
+    """Whether hypotheses tell what they attended to."""
+    num_tags: int = 0
+    """Source tokens at the beginning that nothing translates, so that they need no coverage."""
+
+    @property
+    def reads_attention(self) -> bool:
+        """Whether the search needs the attention weights of every step."""
+        return self.with_attention or self.coverage_penalty > 0
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Hypothesis:
-    """A target sentence, ended by EOS or cut off at `max_tokens`."""
+    """A target sentence, ended by EOS or cut off."""
 
     score: float
-    """Length-normalised log-probability, natural logarithm."""
+    """Length-normalised log-probability, natural logarithm, less the coverage penalty."""
     tokens: tuple[int, ...] = field(compare=False)
     """Token ids without BOS and EOS."""
     finish_reason: FinishReason = field(compare=False, default="eos")
+    """`length` if cut off at `max_tokens`, `repetition` if nothing but copies followed."""
+    attention_TS: NDArray[np.float32] | None = field(compare=False, default=None)
+    """What each token, EOS included, attended to, if asked for."""
 
 
-# One record per sentence and per row, so that what belongs together is selected together.
-_SENTENCE = np.dtype(
-    [
-        ("width", np.int64),
-        ("max_tokens", np.int64),
-        ("steps", np.int64),
-        ("ended", np.int64),
-        ("is_done", np.bool_),
-    ]
-)
-_ROW = np.dtype(
-    [("sentence", np.int64), ("total", np.float64), ("parent", np.int64), ("token", np.int64)]
-)
+class StepResult(NamedTuple):
+    """What a model thinks may follow in each row."""
+
+    scores_NKC: NDArray[np.float32]
+    """Log-probabilities, best first."""
+    tokens_NKC: NDArray[np.int64]
+    attention_NKS: NDArray[np.float32] | None = None
+    """The weights of this step, if asked for."""
 
 
 class Beams:
-    """The hypotheses of all sentences of one batch, in the order in which these joined."""
+    """The hypotheses of all sentences of one batch; `width` rows for each."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
+        self._width = width
         self._options: list[SearchOptions] = []
+        self._sources: list[Sequence[int]] = []
         self._ended: list[list[Hypothesis]] = []
-        self._sentences_N = np.zeros(0, _SENTENCE)
-        self._rows_B = np.zeros(0, _ROW)
-        self._prefixes_BT = np.zeros((0, _MIN_PREFIX), np.int64)
+        # Only of those sentences that want them, by place.
+        self._traces: dict[int, AttentionTrace] = {}
+        self._ngram_sizes: dict[int, int] = {}
+        self._steps_N = np.zeros(0, np.int64)
+        self._max_tokens_N = np.zeros(0, np.int64)
+        self._num_ended_N = np.zeros(0, np.int64)
+        self._is_done_N = np.zeros(0, np.bool_)
+        self._totals_NK = np.zeros((0, width))
+        self._parents_NK = np.zeros((0, width), np.int64)
+        self._tokens_NK = np.zeros((0, width), np.int64)
+        self._prefixes_NKT = np.zeros((0, width, _MIN_PREFIX), np.int32)
 
     def __len__(self) -> int:
         return len(self._options)
@@ -80,135 +104,232 @@ class Beams:
     def moves(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Parents and tokens, what the next model step has to compute.
 
-        Its row i continues row `parents_B[i]` of the step before with token `tokens_B[i]`.
+        Row k of sentence n continues row `parents_NK[n, k]` of the step before, counted over
+        all sentences, with token `tokens_NK[n, k]`.
         """
-        return self._rows_B["parent"], self._rows_B["token"]
+        return self._parents_NK, self._tokens_NK
 
     @property
     def is_done(self) -> NDArray[np.bool_]:
         """Of each sentence, whether it has its hypotheses or has reached its length limit."""
-        return self._sentences_N["is_done"].copy()
+        return self._is_done_N.copy()
 
     @property
-    def width(self) -> int:
-        """The widest beam, 0 without sentences."""
-        return int(self._sentences_N["width"].max(initial=0))
+    def reads_attention(self) -> bool:
+        """Whether the next `advance` needs attention."""
+        return bool(self._traces)
 
-    def join(self, options: Sequence[SearchOptions], rows: Sequence[int]) -> None:
+    def count_candidates(self) -> int:
+        """Return how many candidates of each row the next `advance` needs."""
+        # One of them may be EOS; the best of a single row is enough, whatever it is.
+        enough = self._width + 1 if self._width > 1 else 1
+        return enough + max((len(tokens) for _, _, tokens in self._blocked()), default=0)
+
+    def join(
+        self,
+        options: Sequence[SearchOptions],
+        rows: Sequence[int],
+        sources: Sequence[Sequence[int]],
+    ) -> None:
         """Append sentences; `rows` are those of the model from which they start."""
         first, count = len(self), len(options)
-        sentences = [(each.width, each.max_tokens, 0, 0, False) for each in options]
-        starts = [(first + i, 0.0, row, BOS) for i, row in enumerate(rows)]
         self._options += options
+        self._sources += sources
         self._ended += [[] for _ in options]
-        self._sentences_N = np.append(self._sentences_N, np.array(sentences, _SENTENCE))
-        self._rows_B = np.append(self._rows_B, np.array(starts, _ROW))
-        self._prefixes_BT = np.pad(self._prefixes_BT, ((0, count), (0, 0)))
+        for i, (each, source) in enumerate(zip(options, sources, strict=True), first):
+            if each.no_repeat_ngram:
+                self._ngram_sizes[i] = each.no_repeat_ngram
+            if each.reads_attention:
+                self._traces[i] = AttentionTrace(
+                    self._width, len(source), keeps_weights=each.with_attention
+                )
+        # A beam opens with one hypothesis, the empty one; its other rows are dead.
+        totals_NK = np.full((count, self._width), -np.inf)
+        totals_NK[:, 0] = 0
+        parents_NK = np.repeat(np.array(rows, np.int64)[:, None], self._width, axis=1)
+        self._max_tokens_N = np.append(self._max_tokens_N, [o.max_tokens for o in options])
+        self._totals_NK = np.concatenate([self._totals_NK, totals_NK])
+        self._parents_NK = np.concatenate([self._parents_NK, parents_NK])
+        self._tokens_NK = np.concatenate([self._tokens_NK, np.full_like(parents_NK, BOS)])
+        self._steps_N = np.pad(self._steps_N, (0, count))
+        self._num_ended_N = np.pad(self._num_ended_N, (0, count))
+        self._is_done_N = np.pad(self._is_done_N, (0, count))
+        self._prefixes_NKT = np.pad(self._prefixes_NKT, ((0, count), (0, 0), (0, 0)))
 
-    def keep(self, keep_N: NDArray[np.bool_]) -> None:
-        """Forget the sentences that are False here, and their rows."""
-        keep_B = keep_N[self._rows_B["sentence"]]
-        self._options = [o for o, keep in zip(self._options, keep_N, strict=True) if keep]
-        self._ended = [e for e, keep in zip(self._ended, keep_N, strict=True) if keep]
-        self._sentences_N = self._sentences_N[keep_N]
-        self._rows_B, self._prefixes_BT = self._rows_B[keep_B], self._prefixes_BT[keep_B]
-        self._rows_B["sentence"] = (np.cumsum(keep_N) - 1)[self._rows_B["sentence"]]
-        self._prefixes_BT = _resize(self._prefixes_BT, self._sentences_N["steps"])
+    def keep(self, keep_N: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Forget the sentences that are False here; return which now stands at each place.
 
-    def advance(self, scores_BC: NDArray[np.float32], tokens_BC: NDArray[np.int64]) -> None:
-        """Extend the live hypotheses by one token each.
-
-        Args:
-            scores_BC: log-probabilities of the candidates, one line per row.
-            tokens_BC: their token ids. C is at least `width + 1`, so that enough
-                candidates remain when one of them is EOS; 1 is enough for width 1.
+        The last ones fill the places that become free, so that few change theirs.
         """
-        totals_BC: NDArray[np.float64] = self._rows_B["total"][:, None] + scores_BC
-        live, ended = self._select(totals_BC, tokens_BC == EOS)
-        for row, candidate in np.argwhere(ended).tolist():
-            self._end(row, float(totals_BC[row, candidate]))
-        self._sentences_N["steps"] += 1
-        self._continue(live, tokens_BC, totals_BC)
+        order = _closing_gaps(keep_N)
+        places = {old: new for new, old in enumerate(order.tolist())}
+        self._options = [self._options[old] for old in places]
+        self._sources = [self._sources[old] for old in places]
+        self._ended = [self._ended[old] for old in places]
+        self._traces = {places[i]: x for i, x in self._traces.items() if i in places}
+        self._ngram_sizes = {places[i]: x for i, x in self._ngram_sizes.items() if i in places}
+        self._steps_N, self._max_tokens_N = self._steps_N[order], self._max_tokens_N[order]
+        self._num_ended_N, self._is_done_N = self._num_ended_N[order], self._is_done_N[order]
+        self._totals_NK, self._parents_NK = self._totals_NK[order], self._parents_NK[order]
+        self._tokens_NK, self._prefixes_NKT = self._tokens_NK[order], self._prefixes_NKT[order]
+        return order
+
+    def advance(self, result: StepResult) -> None:
+        """Extend the live hypotheses by one token each; what is done stays as it is.
+
+        `result` holds at least `count_candidates()` candidates for each row.
+        """
+        scores_NKC, tokens_NKC, attention_NKS = result
+        self._note_attention(attention_NKS)
+        totals_NKC = self._totals_NK[:, :, None] + scores_NKC
+        for n, k, tokens in self._blocked():
+            totals_NKC[n, k, np.isin(tokens_NKC[n, k], list(tokens))] = -np.inf
+        chosen_NK, is_live_NK, ended = self._select(totals_NKC, tokens_NKC)
+        totals_NX = totals_NKC.reshape(len(self), -1)
+        for n, i in ended.tolist():
+            self._end(n, i // tokens_NKC.shape[2], float(totals_NX[n, i]))
+        totals_NK = np.where(is_live_NK, np.take_along_axis(totals_NX, chosen_NK, 1), -np.inf)
+        self._continue(chosen_NK, totals_NK, tokens_NKC)
+        self._stop_loops()
         self._mark_done()
 
     def hypotheses(self, sentence: int) -> list[Hypothesis]:
-        """Return what has ended, or what is live if nothing has, best first."""
+        """Return what has ended, else what only repeated itself, else what is live; best first."""
         found = self._ended[sentence]
+        whole = [each for each in found if each.finish_reason == "eos"]
         if not found:
-            rows = np.flatnonzero(self._rows_B["sentence"] == sentence).tolist()
-            totals = self._rows_B["total"].tolist()
-            found = [self._hypothesis(row, totals[row], "length") for row in rows]
-        return sorted(found, reverse=True)
+            totals = self._totals_NK[sentence].tolist()
+            live = [k for k, total in enumerate(totals) if total > -np.inf]
+            found = [self._hypothesis(sentence, k, totals[k], "length") for k in live]
+        return sorted(whole or found, reverse=True)
 
     def _select(
-        self, totals_BC: NDArray[np.float64], is_end_BC: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Return what stays live, as flat indices in new order, and a mask of what ends."""
-        # Sorted by sentence, then best first. The first `width` that go on stay live; an
-        # EOS counts if it comes before the last of these.
-        sentences = np.repeat(self._rows_B["sentence"], totals_BC.shape[1])
-        order = np.lexsort((-totals_BC.ravel(), sentences))
-        sentences, goes_on = sentences[order], ~is_end_BC.ravel()[order]
-        rank: NDArray[np.int64] = np.cumsum(goes_on) - goes_on
-        firsts_N = np.searchsorted(sentences, np.arange(len(self)))
-        is_in = rank - rank[firsts_N][sentences] < self._sentences_N["width"][sentences]
-        ended_BC = np.zeros_like(is_end_BC)
-        ended_BC.ravel()[order[is_in & ~goes_on]] = True
-        return order[is_in & goes_on], ended_BC
+        self, totals_NKC: NDArray[np.float64], tokens_NKC: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64]]:
+        """Return what goes on, K x C as one axis, which of it is live, and pairs of what ends."""
+        num_rows_and_candidates = totals_NKC.shape[1] * totals_NKC.shape[2]
+        totals_NX = totals_NKC.reshape(len(self), num_rows_and_candidates)
+        is_end_NX = tokens_NKC.reshape(totals_NX.shape) == EOS
+        if num_rows_and_candidates == 1:
+            ended = np.argwhere(is_end_NX & ~self._is_done_N[:, None])
+            return np.zeros_like(is_end_NX, np.int64), ~is_end_NX, ended
+        order_NX = np.argsort(-totals_NX, axis=1, kind="stable")
+        is_alive_NX = np.take_along_axis(totals_NX, order_NX, 1) > -np.inf
+        is_end_NX = np.take_along_axis(is_end_NX, order_NX, 1)
+        # The first `width` that go on stay live; an EOS counts if it comes before the last
+        # of these.
+        goes_on_NX = is_alive_NX & ~is_end_NX
+        rank_NX = np.cumsum(goes_on_NX, axis=1) - goes_on_NX
+        is_ended_NX = is_alive_NX & is_end_NX & (rank_NX < self._width) & ~self._is_done_N[:, None]
+        ended = np.argwhere(is_ended_NX)
+        ended[:, 1] = order_NX[ended[:, 0], ended[:, 1]]
+        first_NK = np.argsort(~goes_on_NX, axis=1, kind="stable")[:, : self._width]
+        is_live_NK = np.take_along_axis(goes_on_NX, first_NK, 1)
+        return np.take_along_axis(order_NX, first_NK, 1), is_live_NK, ended
 
     def _continue(
         self,
-        live: NDArray[np.int64],
-        tokens_BC: NDArray[np.int64],
-        totals_BC: NDArray[np.float64],
+        chosen_NK: NDArray[np.int64],
+        totals_NK: NDArray[np.float64],
+        tokens_NKC: NDArray[np.int64],
     ) -> None:
-        parents_B = live // totals_BC.shape[1]
-        rows_B = self._rows_B[parents_B]
-        rows_B["parent"] = parents_B
-        rows_B["token"] = tokens_BC.ravel()[live]
-        rows_B["total"] = totals_BC.ravel()[live]
-        positions_B = self._sentences_N["steps"][rows_B["sentence"]] - 1
-        prefixes_BT = _resize(self._prefixes_BT[parents_B], self._sentences_N["steps"])
-        prefixes_BT[np.arange(len(rows_B)), positions_B] = rows_B["token"]
-        self._rows_B, self._prefixes_BT = rows_B, prefixes_BT
+        """Make the chosen candidates, indices into K x C, the rows; what is done keeps its own."""
+        sentences_N1 = np.arange(len(self))[:, None]
+        tokens_NK = tokens_NKC.reshape(len(self), -1)[sentences_N1, chosen_NK]
+        rows_NK = chosen_NK // tokens_NKC.shape[2]
+        if self._is_done_N.any():
+            done_N1 = self._is_done_N[:, None]
+            totals_NK = np.where(done_N1, self._totals_NK, totals_NK)
+            rows_NK = np.where(done_N1, np.arange(self._width), rows_NK)
+        self._totals_NK, self._tokens_NK = totals_NK, tokens_NK
+        self._parents_NK = self._width * sentences_N1 + rows_NK
+        self._write(rows_NK, tokens_NK)
+        for n, trace in self._traces.items():
+            trace.follow(rows_NK[n])
 
-    def _end(self, row: int, total: float) -> None:
-        sentence = self._rows_B["sentence"][row]
-        self._ended[sentence].append(self._hypothesis(row, total, "eos"))
-        self._sentences_N["ended"][sentence] += 1
+    def _write(self, rows_NK: NDArray[np.int64], tokens_NK: NDArray[np.int64]) -> None:
+        sentences_N1 = np.arange(len(self))[:, None]
+        if self._width > 1:
+            self._prefixes_NKT = self._prefixes_NKT[sentences_N1, rows_NK]
+        if (longest := int(self._steps_N.max(initial=0))) >= self._prefixes_NKT.shape[2]:
+            padding = ((0, 0), (0, 0), (0, longest))
+            self._prefixes_NKT = np.pad(self._prefixes_NKT, padding)
+        going = np.flatnonzero(~self._is_done_N)
+        self._prefixes_NKT[going, :, self._steps_N[going]] = tokens_NK[going]
+        self._steps_N[going] += 1
 
-    def _hypothesis(self, row: int, total: float, reason: FinishReason) -> Hypothesis:
-        sentence = self._rows_B["sentence"][row]
-        tokens = self._prefixes_BT[row, : self._sentences_N["steps"][sentence]].tolist()
-        norm = _norm(len(tokens) + 1, self._options[sentence].length_penalty)
-        return Hypothesis(total / norm, tuple(tokens), reason)
+    def _stop_loops(self) -> None:
+        is_due_N = (self._steps_N % CHECK_STEPS == 0) & ~self._is_done_N
+        for n in np.flatnonzero(is_due_N).tolist():
+            for k in np.flatnonzero(self._totals_NK[n] > -np.inf).tolist():
+                surplus = surplus_tokens(self._prefix(n, k), self._sources[n])
+                if surplus:
+                    self._end(n, k, float(self._totals_NK[n, k]), surplus)
+                    self._totals_NK[n, k] = -np.inf
+
+    def _end(self, n: int, k: int, total: float, surplus: int | None = None) -> None:
+        """Note that a row has ended: by EOS, or by a loop of so many tokens."""
+        if surplus is None:
+            hypothesis = self._hypothesis(n, k, total, "eos")
+            self._num_ended_N[n] += 1
+        else:
+            hypothesis = self._hypothesis(n, k, total, "repetition", surplus)
+        self._ended[n].append(hypothesis)
+
+    def _hypothesis(
+        self, n: int, k: int, total: float, reason: FinishReason, surplus: int = 0
+    ) -> Hypothesis:
+        options, trace = self._options[n], self._traces.get(n)
+        prefix = self._prefix(n, k)
+        num_tokens = len(prefix) + (reason == "eos")
+        score = total / _norm(max(num_tokens, 1), options.length_penalty)
+        tokens = tuple(prefix[: len(prefix) - surplus].tolist())
+        if trace is None:
+            return Hypothesis(score, tokens, reason)
+        score += options.coverage_penalty * trace.coverage(k, options.num_tags)
+        return Hypothesis(score, tokens, reason, trace.weights(k, num_tokens - surplus))
+
+    def _prefix(self, n: int, k: int) -> NDArray[np.int32]:
+        return self._prefixes_NKT[n, k, : self._steps_N[n]]
+
+    def _note_attention(self, attention_NKS: NDArray[np.float32] | None) -> None:
+        if self._traces:
+            assert attention_NKS is not None, "attention was asked for"
+            for n, trace in self._traces.items():
+                trace.note(attention_NKS[n])
+
+    def _blocked(self) -> Iterator[tuple[int, int, set[int]]]:
+        """Yield what may not follow in the rows of the sentences that block n-grams."""
+        for n, size in self._ngram_sizes.items():
+            for k in range(self._width):
+                yield n, k, blocked_tokens(self._prefix(n, k), size)
 
     def _mark_done(self) -> None:
-        all_N = self._sentences_N
-        live_N = np.bincount(self._rows_B["sentence"], minlength=len(self))
-        is_done_N = (all_N["ended"] >= all_N["width"]) | (all_N["steps"] >= all_N["max_tokens"])
-        is_done_N |= live_N == 0
-        best_rows_N = np.cumsum(live_N) - live_N
-        for sentence in np.flatnonzero(~is_done_N & (all_N["ended"] > 0)).tolist():
-            best_total = float(self._rows_B["total"][best_rows_N[sentence]])
-            is_done_N[sentence] = self._is_beyond_reach(sentence, best_total)
-        all_N["is_done"] = is_done_N
+        done_N = self._steps_N >= self._max_tokens_N
+        done_N |= self._num_ended_N >= self._width
+        best_N = self._totals_NK.max(axis=1)
+        done_N |= best_N == -np.inf
+        for n in np.flatnonzero(~done_N & (self._num_ended_N > 0)).tolist():
+            done_N[n] = self._is_beyond_reach(n, float(best_N[n]))
+        self._is_done_N |= done_N
 
-    def _is_beyond_reach(self, sentence: int, best_total: float) -> bool:
+    def _is_beyond_reach(self, n: int, best_total: float) -> bool:
         # A total only falls, so a live hypothesis ends at best with what it has now, divided
         # by the norm of the longest sentence that is allowed.
-        options, found = self._options[sentence], sorted(self._ended[sentence], reverse=True)
+        options = self._options[n]
+        scores = sorted(each.score for each in self._ended[n] if each.finish_reason == "eos")
         reach = best_total / _norm(options.max_tokens, options.length_penalty)
-        return len(found) >= options.num_best and found[options.num_best - 1].score >= reach
-
-
-def _resize(prefixes_BT: NDArray[np.int64], steps_N: NDArray[np.int64]) -> NDArray[np.int64]:
-    # To a power of two, so that it happens rarely.
-    size = max(_MIN_PREFIX, 1 << int(steps_N.max(initial=0)).bit_length())
-    missing = size - prefixes_BT.shape[1]
-    return np.pad(prefixes_BT, ((0, 0), (0, missing))) if missing > 0 else prefixes_BT[:, :size]
+        return len(scores) >= options.num_best and scores[-options.num_best] >= reach
 
 
 def _norm(num_tokens: int, length_penalty: float) -> float:
     # Wu et al. 2016 (GNMT), equation 14; EOS counts, for it was predicted too.
     return float(((5 + num_tokens) / 6) ** length_penalty)
+
+
+def _closing_gaps(keep_N: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the kept places, the last of them where others became free."""
+    count = int(keep_N.sum())
+    order = np.arange(count)
+    order[~keep_N[:count]] = count + np.flatnonzero(keep_N[count:])
+    return order

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from time import monotonic
+from typing import Literal
 
 from service.engine.search import Hypothesis, SearchOptions
 
@@ -17,12 +18,18 @@ _LENGTH_RATIO = 1.5
 _LENGTH_SLACK = 4
 
 
+Priority = Literal["interactive", "batch"]
+
+
 @dataclass(slots=True, eq=False)
 class Sentence:
     """A source, how to search, and the future that waits for its hypotheses."""
 
     source: Sequence[int]
     options: SearchOptions
+    priority: Priority = "interactive"
+    deadline: float | None = None
+    """Until when somebody waits for it, on the monotonic clock."""
     future: Future[list[Hypothesis]] = field(default_factory=Future)
     arrived: float = field(default_factory=monotonic)
     number: int = -1

@@ -1,15 +1,16 @@
-"""One decoding thread: admits sentences to its batch, steps it, lets the finished ones go.
+"""One decoding thread: admits sentences to its batches, steps them, lets the finished ones go.
 
     take -> admit -> step -> retire -> Future
      ^________________________|
 
-It owns a `LiveBatch` and nobody else touches that. What fails here fails only the
-sentences of this batch; the next ones may succeed.
+Sentences whose beams have one width are decoded together, in a lane with a `LiveBatch` that
+nobody else touches. What fails there fails only the sentences of that lane; the next ones
+may succeed.
 """
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import InvalidStateError
 from time import monotonic
 from typing import Protocol
@@ -18,30 +19,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service import metrics
-from service.engine.search import Beams
+from service.engine.search import Beams, StepResult
 from service.engine.waiting_line import Sentence
-from service.errors import ModelFailure, ServiceError
+from service.errors import DeadlineExceeded, ModelFailure, ServiceError
 
 log = logging.getLogger(__name__)
 
 
 class LiveBatch(Protocol):
-    """The rows a model is decoding. Shapes: B rows, C candidates for each."""
+    """The rows a model is decoding: N sentences, K rows of each, C candidates for each row."""
 
     def admit(self, sources: Sequence[Sequence[int]]) -> range:
         """Encode sources, append one row for each, and return the new rows' indices."""
 
     def step(
-        self, parents_B: NDArray[np.int64], tokens_B: NDArray[np.int64], candidates: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Let row i continue row `parents_B[i]` with `tokens_B[i]`; forget all other rows.
+        self,
+        parents_NK: NDArray[np.int64],
+        tokens_NK: NDArray[np.int64],
+        candidates: int,
+        *,
+        with_attention: bool = False,
+    ) -> list[StepResult]:
+        """Let row k of sentence n continue row `parents_NK[n, k]`; forget all other rows.
 
         Returns:
-            scores_BC, tokens_BC: what may follow in each row, best first.
+            What may follow. With one candidate for one row of each sentence there may be
+            several results: the model went on by itself with the best token of each.
         """
 
     def clear(self) -> None:
         """Forget all rows. Must not fail."""
+
+
+MakeBatch = Callable[[int], LiveBatch]
+"""Makes an empty batch for beams of one width."""
 
 
 class Supply(Protocol):
@@ -63,18 +74,15 @@ class Supply(Protocol):
 class Worker:
     """A thread that decodes what `supply` gives it; `start` starts it."""
 
-    def __init__(self, batch: LiveBatch, supply: Supply, model: str, number: int) -> None:
-        self._batch = batch
+    def __init__(self, make_batch: MakeBatch, supply: Supply, model: str, number: int) -> None:
+        self._make_batch = make_batch
         self._supply = supply
         self._model = model
-        self._beams = Beams()
-        self._active: list[Sentence] = []
+        self._lanes: dict[int, _Lane] = {}
         self._turn_began: float | None = None
         self._thread = threading.Thread(
             target=self._run, name=f"decoding {model} {number}", daemon=True
         )
-        self._step_seconds = metrics.STEP_SECONDS.labels(model)
-        self._encode_seconds = metrics.ENCODE_SECONDS.labels(model)
         self._queue_seconds = metrics.QUEUE_SECONDS.labels(model)
         self.rows = 0
         """Rows that its sentences may use."""
@@ -93,7 +101,7 @@ class Worker:
     @property
     def active(self) -> list[Sentence]:
         """The sentences being decoded, as a copy; any thread may ask."""
-        return list(self._active)
+        return [sentence for lane in list(self._lanes.values()) for sentence in lane.active]
 
     def start(self) -> None:
         """Begin to take sentences."""
@@ -107,60 +115,111 @@ class Worker:
         try:
             while self._supply.await_work(self):
                 began = self._turn_began = monotonic()
-                num_tokens = self._turn()
+                num_tokens = self._turn(began)
                 self._turn_began = None
                 self._supply.note_turn(num_tokens, monotonic() - began)
         finally:
-            self._fail_active()
+            for lane in self._lanes.values():
+                lane.fail()
+            self._count_rows()
             self._supply.leave(self)
 
-    def _turn(self) -> int:
+    def _turn(self, now: float) -> int:
+        """Take every lane one step further; return the source tokens that were finished."""
+        for lane in self._lanes.values():
+            lane.drop_settled(now)
+        self._count_rows()
+        joining = self._take()
+        num_tokens = 0
+        for width in list(self._lanes):
+            num_tokens += self._lanes[width].turn(joining.get(width, []))
+        self._count_rows()
+        return num_tokens
+
+    def _take(self) -> dict[int, list[Sentence]]:
+        """Take from those who wait, by the width of their beams; each has a lane then."""
+        joining: dict[int, list[Sentence]] = {}
+        taken = self._supply.take(self)
+        now = monotonic() if taken else 0.0
+        for sentence in taken:
+            self._queue_seconds.observe(now - sentence.arrived)
+            joining.setdefault(sentence.options.width, []).append(sentence)
+        for width in joining.keys() - self._lanes.keys():
+            self._lanes[width] = _Lane(self._make_batch(width), width, self._model)
+        return joining
+
+    def _count_rows(self) -> None:
+        self.rows = sum(width * len(lane.active) for width, lane in self._lanes.items())
+
+
+class _Lane:
+    """The sentences of one width that a worker decodes, and all that is known of their beams."""
+
+    def __init__(self, batch: LiveBatch, width: int, model: str) -> None:
+        self._batch = batch
+        self._width = width
+        self._model = model
+        self._beams = Beams(width)
+        self._step_seconds = metrics.STEP_SECONDS.labels(model)
+        self._encode_seconds = metrics.ENCODE_SECONDS.labels(model)
+        self.active: list[Sentence] = []
+        """In the order in which the beams hold them; replaced, never changed."""
+
+    def turn(self, joining: Sequence[Sentence]) -> int:
+        """Admit, step, retire; return the source tokens that were finished."""
         try:
-            self._drop_settled()
-            self._admit()
-            if self._active:
+            if joining:
+                self._admit(joining)
+            if self.active:
                 self._step()
             return self._retire()
         except Exception:
             # The rows are lost, but no caller may be left waiting for them, and the next
             # sentence may still succeed: fail these and carry on.
-            log.exception(
-                "decoding failed", extra={"model": self._model, "sentences": len(self._active)}
-            )
-            self._fail_active()
+            extra = {"model": self._model, "sentences": len(self.active)}
+            log.exception("decoding failed", extra=extra)
+            self.fail()
             return 0
 
-    def _drop_settled(self) -> None:
-        # Cancelled by the caller, or failed by a close that could not wait.
-        is_open = np.array([not sentence.future.done() for sentence in self._active], np.bool_)
+    def drop_settled(self, now: float) -> None:
+        """Free the rows of sentences that were given up, or whose deadline has passed."""
+        for sentence in self.active:
+            if sentence.deadline is not None and sentence.deadline <= now:
+                fail([sentence], DeadlineExceeded, "the deadline passed while decoding")
+        is_open = np.array([not sentence.future.done() for sentence in self.active], np.bool_)
         if not is_open.all():
             self._keep(is_open)
 
-    def _admit(self) -> None:
-        joining = self._supply.take(self)
-        if not joining:
-            return
+    def fail(self) -> None:
+        """Fail all sentences and forget them."""
+        failed, self.active = self.active, []
+        self._clear()
+        metrics.FAILED.labels(self._model).inc(fail(failed, ModelFailure, "the model failed"))
+
+    def _admit(self, joining: Sequence[Sentence]) -> None:
         began = monotonic()
-        for sentence in joining:
-            self._queue_seconds.observe(began - sentence.arrived)
         # Before encoding: if that fails, they fail with the rest.
-        self._active = self._active + joining
-        rows = self._batch.admit([sentence.source for sentence in joining])
-        self._beams.join([sentence.options for sentence in joining], rows)
+        self.active = [*self.active, *joining]
+        sources = [sentence.source for sentence in joining]
+        rows = self._batch.admit(sources)
+        self._beams.join([sentence.options for sentence in joining], rows, sources)
         self._encode_seconds.observe(monotonic() - began)
 
     def _step(self) -> None:
         began = monotonic()
-        width = self._beams.width
-        scores_BC, tokens_BC = self._batch.step(*self._beams.moves, width + 1 if width > 1 else 1)
-        self._beams.advance(scores_BC, tokens_BC)
+        beams = self._beams
+        results = self._batch.step(
+            *beams.moves, beams.count_candidates(), with_attention=beams.reads_attention
+        )
+        for result in results:
+            beams.advance(result)
         self._step_seconds.observe(monotonic() - began)
 
     def _retire(self) -> int:
         is_done_N = self._beams.is_done
         num_tokens = 0
         for i in np.flatnonzero(is_done_N).tolist():
-            sentence, found = self._active[i], self._beams.hypotheses(i)
+            sentence, found = self.active[i], self._beams.hypotheses(i)
             try:
                 sentence.future.set_result(found)
             except InvalidStateError:
@@ -176,22 +235,14 @@ class Worker:
         return num_tokens
 
     def _keep(self, keep_N: NDArray[np.bool_]) -> None:
-        self._beams.keep(keep_N)
-        self._active = [s for s, keep in zip(self._active, keep_N, strict=True) if keep]
-        self._count_rows()
-        if not self._active:
+        self.active = [self.active[old] for old in self._beams.keep(keep_N).tolist()]
+        if not self.active:
             # An idle model holds nothing of what it translated.
-            self._batch.clear()
-            self._beams = Beams()
+            self._clear()
 
-    def _fail_active(self) -> None:
-        failed, self._active, self._beams = self._active, [], Beams()
+    def _clear(self) -> None:
         self._batch.clear()
-        self._count_rows()
-        metrics.FAILED.labels(self._model).inc(fail(failed, ModelFailure, "the model failed"))
-
-    def _count_rows(self) -> None:
-        self.rows = sum(sentence.options.width for sentence in self._active)
+        self._beams = Beams(self._width)
 
 
 def fail(sentences: Sequence[Sentence], kind: type[ServiceError], message: str) -> int:

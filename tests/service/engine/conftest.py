@@ -5,48 +5,71 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.engine.search import EOS
+from service.engine.search import EOS, StepResult
 
 
-class CopyingBatch:
-    """A model that copies its source, so what it must say is known without running one."""
+class CopyingModel:
+    """A model that copies its source, so what it must say is known without running one.
+
+    It makes the batches of a scheduler, and decides when and whether they step.
+    """
 
     def __init__(self) -> None:
-        self._rows: list[list[int]] = []
         self.admitted: list[list[list[int]]] = []
         self.step_sizes: list[int] = []
         self.is_stepping = threading.Event()
         self.may_step = threading.Event()
         self.may_step.set()
+        self.on_admit: Callable[[Sequence[Sequence[int]]], object] = lambda sources: None
         self.on_step: Callable[[int], object] = lambda num_rows: None
         self.fails = False
 
+    def __call__(self, width: int) -> "CopyingBatch":
+        return CopyingBatch(self)
+
+
+class CopyingBatch:
+    """The rows of one width; each is what is left to copy."""
+
+    def __init__(self, model: CopyingModel) -> None:
+        self._model = model
+        self._rows: list[list[int]] = []
+
     def admit(self, sources: Sequence[Sequence[int]]) -> range:
+        self._model.on_admit(sources)
         first = len(self._rows)
         self._rows += [list(source) for source in sources]
-        self.admitted.append([list(source) for source in sources])
+        self._model.admitted.append([list(source) for source in sources])
         return range(first, len(self._rows))
 
     def step(
-        self, parents_B: NDArray[np.int64], tokens_B: NDArray[np.int64], candidates: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        self.is_stepping.set()
-        assert self.may_step.wait(timeout=5)
-        self.on_step(len(parents_B))
-        if self.fails:
+        self,
+        parents_NK: NDArray[np.int64],
+        tokens_NK: NDArray[np.int64],
+        candidates: int,
+        *,
+        with_attention: bool = False,
+    ) -> list[StepResult]:
+        model = self._model
+        model.is_stepping.set()
+        assert model.may_step.wait(timeout=5)
+        model.on_step(parents_NK.size)
+        if model.fails:
             raise RuntimeError("device lost")
-        self.step_sizes.append(len(parents_B))
-        next_tokens = [(self._rows[parent] or [EOS])[0] for parent in parents_B]
-        self._rows = [self._rows[parent][1:] for parent in parents_B]
+        model.step_sizes.append(parents_NK.size)
+        parents = parents_NK.ravel().tolist()
+        following = [(self._rows[parent] or [EOS])[0] for parent in parents]
+        self._rows = [self._rows[parent][1:] for parent in parents]
         others = range(98, 98 + candidates - 1)
-        scores_BC = np.array([[-0.1, *(-5.0 - i for i in range(len(others)))]], np.float32)
-        tokens_BC = np.array([[token, *others] for token in next_tokens])
-        return scores_BC.repeat(len(parents_B), axis=0), tokens_BC
+        scores_NKC = np.array([-0.1, *(-5.0 - i for i in range(len(others)))], np.float32)
+        tokens_NKC = np.array([[token, *others] for token in following])
+        shape = (*parents_NK.shape, candidates)
+        return [StepResult(np.broadcast_to(scores_NKC, shape), tokens_NKC.reshape(shape))]
 
     def clear(self) -> None:
         self._rows = []
 
 
 @pytest.fixture
-def batch() -> CopyingBatch:
-    return CopyingBatch()
+def model() -> CopyingModel:
+    return CopyingModel()

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from service.engine.onnx_batch import OnnxBatch, Sessions
+from service.engine.onnx_batch import OnnxBatch
 from service.engine.search import BOS, EOS, Beams, Hypothesis, SearchOptions
+from service.engine.sessions import Sessions
 
 
 @pytest.fixture(scope="module")
@@ -17,48 +18,69 @@ def vocabulary(tiny_bundle) -> int:
     return tiny_bundle.manifest.architecture.vocabulary_size
 
 
+Work = tuple[list[int], SearchOptions, int]
+"""A source, how to search, and the step at which it joins."""
+
+
 def random_source(random: np.random.Generator, vocabulary: int, longest: int) -> list[int]:
     return [*random.integers(4, vocabulary, size=random.integers(1, longest)).tolist(), EOS]
 
 
-def decode(
-    sessions: Sessions, work: list[tuple[list[int], SearchOptions, int]]
-) -> list[list[Hypothesis]]:
-    """Decode sources in one batch, each of which joins at a step of its own."""
-    batch, beams, found = OnnxBatch(sessions), Beams(), {}
+def decode(sessions: Sessions, work: list[Work]) -> list[list[Hypothesis]]:
+    """Decode sources of one width in one batch, each of which joins at a step of its own."""
+    width = work[0][1].width
+    batch, beams, found = OnnxBatch(sessions, width), Beams(width), {}
     waiting, active = dict(enumerate(work)), []
     step = 0
     while waiting or active:
         joining = [i for i, (_, _, start) in waiting.items() if start <= step or not active]
         if joining:
             sources, options, _ = zip(*(waiting.pop(i) for i in joining), strict=True)
-            beams.join(options, batch.admit(sources))
+            beams.join(options, batch.admit(sources), sources)
             active += joining
-        candidates = beams.width + 1 if beams.width > 1 else 1
-        beams.advance(*batch.step(*beams.moves, candidates))
+        results = batch.step(
+            *beams.moves, beams.count_candidates(), with_attention=beams.reads_attention
+        )
+        for result in results:
+            beams.advance(result)
         done = beams.is_done
         found |= {active[k]: beams.hypotheses(k) for k in np.flatnonzero(done).tolist()}
-        active = [i for i, is_done in zip(active, done, strict=True) if not is_done]
-        beams.keep(~done)
+        active = [active[k] for k in beams.keep(~done).tolist()]
         step += 1
     return [found[i] for i in range(len(work))]
 
 
-def outcome(hypotheses: list[Hypothesis]) -> list[tuple[float, tuple[int, ...], str]]:
-    return [(each.score, each.tokens, each.finish_reason) for each in hypotheses]
+def outcome(hypotheses: list[Hypothesis]) -> list[tuple[object, ...]]:
+    """All that is said of the hypotheses, in a form that can be compared."""
+    return [
+        (
+            x.score,
+            x.tokens,
+            x.finish_reason,
+            None if x.attention_TS is None else x.attention_TS.tolist(),
+        )
+        for x in hypotheses
+    ]
 
 
-@pytest.mark.parametrize("widths", [(1,), (4,), (1, 2, 5)], ids=["greedy", "beam", "mixed"])
+@pytest.mark.parametrize("width", [1, 4, 5])
 @pytest.mark.parametrize("longest", [12, 80])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(4))
 def test_sentence_is_decoded_alike_alone_and_in_any_company(
-    sessions, vocabulary, seed, longest, widths
+    sessions, vocabulary, seed, longest, width
 ):
     random = np.random.default_rng(seed)
     work = [
         (
             random_source(random, vocabulary, longest),
-            SearchOptions(int(random.choice(widths)), 1.0, int(random.integers(2, 20))),
+            SearchOptions(
+                width,
+                1.0,
+                int(random.integers(2, 20)),
+                no_repeat_ngram=int(random.choice([0, 0, 2])),
+                coverage_penalty=float(random.choice([0, 0, 0.2])),
+                with_attention=bool(random.integers(2)),
+            ),
             int(random.integers(0, 10)),
         )
         for _ in range(12)
@@ -79,51 +101,62 @@ def test_random_sentences_are_decoded_to_different_ends(sessions, vocabulary):
 
     # Else the comparison above would compare nothing.
     assert len({each.tokens for each in found}) > 10
-    assert {each.finish_reason for each in found} == {"eos", "length"}
+    assert {each.finish_reason for each in found} >= {"eos", "length"}
 
 
 def test_row_continues_its_parent_wherever_it_stands(sessions):
-    batch, mirrored = OnnxBatch(sessions), OnnxBatch(sessions)
+    batch, mirrored = OnnxBatch(sessions, 2), OnnxBatch(sessions, 2)
     first, second = [5, 6, 7, EOS], [9, EOS]
     batch.admit([first, second])
     mirrored.admit([second, first])
-    begin = np.array([BOS, BOS])
-    batch.step(np.array([0, 1]), begin, 3)
-    mirrored.step(np.array([1, 0]), begin, 3)
+    begin = np.full((2, 2), BOS)
+    batch.step(np.array([[0, 0], [1, 1]]), begin, 3)
+    mirrored.step(np.array([[0, 0], [1, 1]]), begin, 3)
 
-    scores_BC, tokens_BC = batch.step(np.array([1, 0, 0]), np.array([20, 21, 22]), 3)
+    result = batch.step(np.array([[2, 3], [1, 0]]), np.array([[20, 21], [22, 23]]), 3)[0]
 
-    mirrored_scores_BC, mirrored_tokens_BC = mirrored.step(
-        np.array([0, 0, 1]), np.array([22, 21, 20]), 3
-    )
-    assert np.array_equal(scores_BC, mirrored_scores_BC[::-1])
-    assert np.array_equal(tokens_BC, mirrored_tokens_BC[::-1])
+    other = mirrored.step(np.array([[2, 3], [0, 1]]), np.array([[22, 23], [20, 21]]), 3)[0]
+    assert np.array_equal(result.scores_NKC, other.scores_NKC[::-1])
+    assert np.array_equal(result.tokens_NKC, other.tokens_NKC[::-1])
 
 
 def test_admission_returns_the_rows_behind_those_of_the_last_step(sessions):
-    batch = OnnxBatch(sessions)
+    batch = OnnxBatch(sessions, 3)
 
     assert batch.admit([[5, EOS], [6, EOS]]) == range(2)
-    batch.step(np.array([0, 0, 0, 1]), np.full(4, BOS), 1)
-    assert batch.admit([[7, EOS]]) == range(4, 5)
+    batch.step(np.array([[0] * 3, [1] * 3]), np.full((2, 3), BOS), 1)
+    assert batch.admit([[7, EOS]]) == range(6, 7)
+
+
+def test_attention_is_a_distribution_over_the_source(sessions):
+    batch = OnnxBatch(sessions, 1)
+    batch.admit([[5, 6, EOS], [5, 6, 7, 8, EOS]])
+
+    begin = np.array([[0], [1]]), np.full((2, 1), BOS)
+    attention_NKS = batch.step(*begin, 1, with_attention=True)[0].attention_NKS
+
+    assert attention_NKS.sum(axis=2) == pytest.approx(1)
+    assert (attention_NKS[0, 0, 3:] == 0).all()
+    assert (attention_NKS[0, 0, :3] > 0).all()
 
 
 def test_candidates_are_log_probabilities_best_first(sessions, vocabulary):
-    batch = OnnxBatch(sessions)
+    batch = OnnxBatch(sessions, 1)
     batch.admit([[5, 6, EOS]])
 
-    scores_BC, tokens_BC = batch.step(np.array([0]), np.array([BOS]), vocabulary)
+    # More than there are is as many as there are.
+    result = batch.step(np.array([[0]]), np.array([[BOS]]), vocabulary + 7)[0]
 
-    assert np.exp(scores_BC.astype(np.float64)).sum() == pytest.approx(1, abs=1e-5)
-    assert (np.diff(scores_BC[0]) <= 0).all()
-    assert sorted(tokens_BC[0].tolist()) == list(range(vocabulary))
+    assert np.exp(result.scores_NKC.astype(np.float64)).sum() == pytest.approx(1, abs=1e-5)
+    assert (np.diff(result.scores_NKC[0, 0]) <= 0).all()
+    assert sorted(result.tokens_NKC[0, 0].tolist()) == list(range(vocabulary))
 
 
 def test_cleared_batch_begins_anew(sessions):
-    batch, fresh = OnnxBatch(sessions), OnnxBatch(sessions)
+    batch, fresh = OnnxBatch(sessions, 1), OnnxBatch(sessions, 1)
     batch.admit([[5, 6, 7, 8, EOS]])
     batch.clear()
 
     assert batch.admit([[9, EOS]]) == fresh.admit([[9, EOS]])
-    scores = [each.step(np.array([0]), np.array([BOS]), 4)[0] for each in (batch, fresh)]
-    assert np.array_equal(*scores)
+    steps = [each.step(np.array([[0]]), np.array([[BOS]]), 4) for each in (batch, fresh)]
+    assert np.array_equal(steps[0][0].scores_NKC, steps[1][0].scores_NKC)

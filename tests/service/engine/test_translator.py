@@ -20,10 +20,10 @@ def tokenizer(tiny_bundle):
 
 
 @pytest.fixture
-def scheduler(batch) -> Iterator[Scheduler]:
-    scheduler = Scheduler([batch], max_rows=16, max_waiting_tokens=200)
+def scheduler(model) -> Iterator[Scheduler]:
+    scheduler = Scheduler(model, workers=1, max_rows=16, max_waiting_tokens=200)
     yield scheduler
-    batch.may_step.set()
+    model.may_step.set()
     scheduler.close()
 
 
@@ -55,17 +55,17 @@ def test_white_space_and_signs_between_sentences_are_kept(translator, text):
 
 
 @pytest.mark.parametrize("text", ["", " \n ", "* * *"])
-def test_text_without_words_never_reaches_the_model(translator, batch, text):
+def test_text_without_words_never_reaches_the_model(translator, model, text):
     translation = translate(translator, text)
 
     assert (translation.score, translation.finish_reason) == (0.0, "eos")
-    assert batch.admitted == []
+    assert model.admitted == []
 
 
-def test_source_is_tag_tokens_and_eos(translator, tokenizer, batch):
+def test_source_is_tag_tokens_and_eos(translator, tokenizer, model):
     translate(translator, "Guten Morgen.")
 
-    assert batch.admitted == [
+    assert model.admitted == [
         [[tokenizer.tag_id("<2en>"), *tokenizer.encode("Guten Morgen."), EOS]]
     ]
 
@@ -80,11 +80,11 @@ def test_source_is_tag_tokens_and_eos(translator, tokenizer, batch):
         "x" * 1000,
     ],
 )
-def test_long_sentence_is_split_and_nothing_is_lost(translator, batch, text):
+def test_long_sentence_is_split_and_nothing_is_lost(translator, model, text):
     translation = translate(translator, text)
 
     assert translation.text == text
-    longest = max(len(source) for sources in batch.admitted for source in sources)
+    longest = max(len(source) for sources in model.admitted for source in sources)
     assert longest <= translator.defaults.max_source_tokens + 2  # tag and EOS
 
 
@@ -150,27 +150,27 @@ def test_beam_wider_than_the_batch_is_refused(translator):
         translate(translator, TEXT, beam=17)
 
 
-def test_model_failure_reaches_the_caller(translator, batch):
-    batch.fails = True
+def test_model_failure_reaches_the_caller(translator, model):
+    model.fails = True
 
     with pytest.raises(ModelFailure):
         translate(translator, TEXT)
 
 
-def test_cancelled_translation_frees_its_rows(translator, batch):
+def test_cancelled_translation_frees_its_rows(translator, model):
     async def run() -> None:
         task = asyncio.create_task(translator.translate(TEXT))
-        await asyncio.to_thread(batch.is_stepping.wait, 5)
+        await asyncio.to_thread(model.is_stepping.wait, 5)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    batch.may_step.clear()
+    model.may_step.clear()
     asyncio.run(run())
-    batch.may_step.set()
+    model.may_step.set()
 
     assert translate(translator, "Ende.", beam=1).text == "Ende."
-    assert batch.step_sizes[1] == 1
+    assert model.step_sizes[1] == 1
 
 
 def test_many_texts_come_back_in_order(translator):
@@ -193,10 +193,10 @@ class ReleasingScheduler(Scheduler):
             raise
 
 
-def test_many_texts_wait_where_one_would_be_refused(translator, batch):
-    scheduler = ReleasingScheduler([batch], max_rows=16, max_waiting_tokens=50)
-    scheduler.release = batch.may_step.set
-    batch.may_step.clear()
+def test_many_texts_wait_where_one_would_be_refused(translator, model):
+    scheduler = ReleasingScheduler(model, workers=1, max_rows=16, max_waiting_tokens=50)
+    scheduler.release = model.may_step.set
+    model.may_step.clear()
     texts = ["Das Haus ist klein. Es ist aber schön."] * 20
 
     translations = list(replace(translator, scheduler=scheduler).translate_all(texts))
@@ -206,20 +206,20 @@ def test_many_texts_wait_where_one_would_be_refused(translator, batch):
     scheduler.close()
 
 
-def test_iterator_that_is_given_up_frees_its_rows(translator, batch):
+def test_iterator_that_is_given_up_frees_its_rows(translator, model):
     def arriving() -> Iterator[str]:
         yield "Eins."
-        assert batch.is_stepping.wait(5)
+        assert model.is_stepping.wait(5)
         yield "Zwei."
         raise EOFError
 
-    batch.may_step.clear()
+    model.may_step.clear()
     with pytest.raises(EOFError):
         list(translator.translate_all(arriving(), TranslationOptions(beam=1)))
-    batch.may_step.set()
+    model.may_step.set()
     translator.close()
 
-    assert batch.step_sizes == [1]  # the step that was under way
+    assert model.step_sizes == [1]  # the step that was under way
 
 
 def test_closed_translator_refuses(translator):
