@@ -1,38 +1,83 @@
-"""The graphs of a bundle on ONNX Runtime: the only module that knows of sessions and providers."""
+"""The graphs of a bundle on ONNX Runtime: the one module that knows of sessions and providers.
 
-from typing import Any
+Which device is used is decided before (`device.py`); here it is held to: a session that got
+another provider than it was meant to have is refused.
+"""
+
+import contextlib
+import io
+import os
+import threading
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from models.bundle import Bundle, VariantName
+from service.engine.device import CannotRun, Device, check_runtime
 from service.engine.search import StepResult
 
-PROVIDER = "CPUExecutionProvider"
+# Before the import, which fails without a build of ONNX Runtime and misleads with two.
+check_runtime()
 
-_VARIANTS: tuple[VariantName, ...] = ("int8", "fp32")
+import onnxruntime  # noqa: E402
+
+VariantChoice = Literal["auto", "fp32", "int8", "fp16"]
+
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+"""What of ONNX Runtime runs on a device."""
+
+# First the one that is fastest there.
+_PREFERRED: dict[Device, tuple[VariantName, ...]] = {
+    "cpu": ("int8", "fp32", "fp16"),
+    "cuda": ("fp16", "fp32"),
+}
+
+_CUDA_OPTIONS = {
+    # What graphs of many shapes leave behind is not doubled.
+    "arena_extend_strategy": "kSameAsRequested",
+    # fp32 is the reference, on the GPU too.
+    "use_tf32": "0",
+}
 
 
 class Sessions:
-    """The two graphs of a bundle, ready to run; any number of batches may share them."""
+    """The graphs of a bundle, ready to run; any number of batches may share them.
 
-    def __init__(self, bundle: Bundle, *, variant: str = "auto") -> None:
+    Args:
+        latency: let all sessions of this process share one pool of threads over all cores. A
+            process that has begun so cannot go back.
+
+    Raises:
+        CannotRun: the bundle lacks the variant, the device does not run it, or ONNX Runtime
+            cannot use the device.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        device: Device = "cpu",
+        variant: VariantChoice = "auto",
+        latency: bool = False,
+    ) -> None:
         manifest = bundle.manifest
-        found = next(name for name in _VARIANTS if name in manifest.variants)
-        self.variant = found if variant == "auto" else variant
+        self.device = device
+        self.provider = PROVIDERS[device]
+        """What of ONNX Runtime runs the graphs."""
+        self.variant = choose_variant(bundle, device, variant)
         """Which rendering of the network this is."""
-        self.provider = PROVIDER
-        """What of ONNX Runtime runs it."""
         self.vocabulary_size = manifest.tokenizer.size
-        files = manifest.variants[self.variant]  # type: ignore[index]
-        self._encoder = _open(str(bundle.file(files.encoder)))
-        self._step = _open(str(bundle.file(files.step)))
-        states = manifest.state
-        self.state_inputs = [f"{name}_PH" for name in states]
+        self.states = tuple(manifest.state)
+        """Names of the state tensors, without their shape letters."""
+        self.state_inputs = [f"{name}_PH" for name in self.states]
         """Names of the step's state inputs, in the order in which states are returned."""
-        self._encoded = ["keys_NAS", "memory_NSM", *(f"{name}_NH" for name in states)]
-        self._next_states = [f"next_{name}_NKH" for name in states]
+        self._encoded = ["keys_NAS", "memory_NSM", *(f"{name}_NH" for name in self.states)]
+        self._next_states = [f"next_{name}_NKH" for name in self.states]
+        files = manifest.variants[self.variant]
+        self._encoder = open_session(bundle.file(files.encoder), device, latency=latency)
+        self._step = open_session(bundle.file(files.step), device, latency=latency)
 
     def encode(self, source_NS: NDArray[np.int64], lengths_N: NDArray[np.int32]) -> list[Any]:
         """Run the encoder; return keys_NAS, memory_NSM and the states."""
@@ -40,7 +85,7 @@ class Sessions:
         return list(self._encoder.run(self._encoded, feed))
 
     def step(
-        self, feed: dict[str, NDArray[Any]], *, with_attention: bool
+        self, feed: dict[str, NDArray[Any]], *, with_attention: bool = False
     ) -> tuple[StepResult, list[Any]]:
         """Run the step; return what may follow, and the next states."""
         names = ["scores_NKC", "tokens_NKC", *self._next_states]
@@ -51,9 +96,91 @@ class Sessions:
         return StepResult(scores_NKC, tokens_NKC, attention_NKS), rest
 
 
-def _open(path: str) -> onnxruntime.InferenceSession:
+def choose_variant(bundle: Bundle, device: Device, wanted: VariantChoice) -> VariantName:
+    """Return the variant to run: the one wanted, or the fastest on this device.
+
+    Raises:
+        CannotRun: the bundle does not have it, or the device does not run it.
+    """
+    has = bundle.manifest.variants
+    usable = [name for name in _PREFERRED[device] if wanted in {"auto", name}]
+    if not usable:
+        raise CannotRun(f"variant {wanted} does not run on {device}")
+    for name in usable:
+        if name in has:
+            return name
+    raise CannotRun(
+        f"{bundle.identity} has no variant {' or '.join(usable)}, only {', '.join(sorted(has))}"
+    )
+
+
+class _SharedPool:
+    """The threads that all sessions of the process share once one wants them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._is_open = False
+
+    def apply(self, options: onnxruntime.SessionOptions, *, shared: bool) -> None:
+        """Give a session its threads.
+
+        Raises:
+            CannotRun: it wants its own, but the process has begun to share.
+        """
+        with self._lock:
+            if shared and not self._is_open:
+                onnxruntime.set_global_thread_pool_sizes(len(os.sched_getaffinity(0)), 1)
+                self._is_open = True
+        if self._is_open and not shared:
+            raise CannotRun("this process decodes in latency mode and cannot go back")
+        if shared:
+            options.use_per_session_threads = False
+        else:
+            # Workers are the parallelism: two of them scale 1.9 times, whereas the pools of two
+            # sessions spin against each other and are slower than one thread.
+            options.intra_op_num_threads = options.inter_op_num_threads = 1
+
+
+# ONNX Runtime has one such pool for a process, so there is one of these.
+_POOL = _SharedPool()
+
+
+def open_session(
+    path: Path, device: Device = "cpu", *, latency: bool = False
+) -> onnxruntime.InferenceSession:
+    """Open a graph on a device, and nowhere else.
+
+    Raises:
+        CannotRun: ONNX Runtime cannot use the device.
+    """
     options = onnxruntime.SessionOptions()
-    # Workers are the parallelism: two of them scale 1.9 times, whereas the pools of two
-    # sessions spin against each other and are slower than one thread.
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(path, options, providers=[PROVIDER])
+    _POOL.apply(options, shared=latency)
+    if device == "cuda":
+        return _open_on_cuda(path, options)
+    return _open(path, options, PROVIDERS[device], {})
+
+
+def _open_on_cuda(path: Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+    provider = PROVIDERS["cuda"]
+    complaints = io.StringIO()
+    with contextlib.redirect_stdout(complaints):
+        onnxruntime.preload_dlls()  # the CUDA libraries may be Python packages
+    try:
+        session = _open(path, options, provider, _CUDA_OPTIONS)
+    except Exception as failure:  # ONNX Runtime's own have no common base
+        reason = str(failure).partition("\n")[0]
+        raise CannotRun(f"device cuda cannot be had: {reason}") from failure
+    if session.get_providers()[0] != provider:
+        # It has logged which library it missed; this says it again, on one line.
+        reason = " ".join(complaints.getvalue().split()) or "see the log"
+        raise CannotRun(f"device cuda cannot be had, ONNX Runtime fell back to the CPU: {reason}")
+    return session
+
+
+def _open(
+    path: Path, options: onnxruntime.SessionOptions, provider: str, settings: dict[str, str]
+) -> onnxruntime.InferenceSession:
+    # Without fallback, or it would print a banner and carry on elsewhere.
+    return onnxruntime.InferenceSession(
+        str(path), options, providers=[(provider, settings)], enable_fallback=0
+    )
