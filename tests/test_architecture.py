@@ -45,7 +45,7 @@ MAY_IMPORT = {
 OWNERS = {
     "torch": {"training"},
     "onnx": {"training.graph_writer", "training.draft"},
-    "onnxruntime": {"service.engine.onnx_batch", "training.parity"},
+    "onnxruntime": {"service.engine.sessions", "training.parity"},
     "fastapi": {"service.app", "service.server", "service.api"},
     "starlette": {"service.app", "service.api", "service.logs"},
     "uvicorn": {"service.server"},
