@@ -35,6 +35,14 @@ ENCODE_SECONDS = Histogram(
     ["model"],
     buckets=_STEP_SECONDS,
 )
+STEP_ROWS = Counter(
+    "dragoman_step_rows_total", "Rows that steps computed, dead hypotheses included.", ["model"]
+)
+USEFUL_ROWS = Counter(
+    "dragoman_useful_rows_total",
+    "Of these, rows that continued a live hypothesis of an unfinished sentence.",
+    ["model"],
+)
 ROWS = Gauge("dragoman_rows", "Rows being decoded, all workers together.", ["model"])
 WAITING_SENTENCES = Gauge("dragoman_waiting_sentences", "Sentences in the waiting line.", ["model"])
 WAITING_TOKENS = Gauge("dragoman_waiting_tokens", "Their source tokens.", ["model"])
@@ -46,7 +54,7 @@ TARGET_TOKENS = Counter(
 )
 SENTENCES = Counter(
     "dragoman_sentences_total",
-    "Finished sentences, by how they ended: eos or length.",
+    "Finished sentences, by how they ended: eos, length or repetition.",
     ["model", "finish_reason"],
 )
 CANCELLED = Counter(

@@ -77,6 +77,10 @@ class StepResult(NamedTuple):
     """The weights of this step, if asked for."""
 
 
+Totals = NDArray[np.float64]
+Selection = tuple[NDArray[np.int64], Totals, list[tuple[int, int]]]
+
+
 class Beams:
     """The hypotheses of all sentences of one batch; `width` rows for each."""
 
@@ -96,6 +100,10 @@ class Beams:
         self._parents_NK = np.zeros((0, width), np.int64)
         self._tokens_NK = np.zeros((0, width), np.int64)
         self._prefixes_NKT = np.zeros((0, width, _MIN_PREFIX), np.int32)
+        # Also what follows from these, lest every step compute it anew.
+        self._has_done = False
+        self._places_N1 = np.zeros((0, 1), np.int64)
+        self._longest = 0
 
     def __len__(self) -> int:
         return len(self._options)
@@ -113,6 +121,13 @@ class Beams:
     def is_done(self) -> NDArray[np.bool_]:
         """Of each sentence, whether it has its hypotheses or has reached its length limit."""
         return self._is_done_N.copy()
+
+    @property
+    def num_live(self) -> int:
+        """Rows that are live hypotheses; the others only keep the grid full."""
+        if self._width == 1:
+            return len(self) - int(self._is_done_N.sum())
+        return int((self._totals_NK[~self._is_done_N] > -np.inf).sum())
 
     @property
     def reads_attention(self) -> bool:
@@ -155,6 +170,7 @@ class Beams:
         self._num_ended_N = np.pad(self._num_ended_N, (0, count))
         self._is_done_N = np.pad(self._is_done_N, (0, count))
         self._prefixes_NKT = np.pad(self._prefixes_NKT, ((0, count), (0, 0), (0, 0)))
+        self._places_N1 = np.arange(len(self))[:, None]
 
     def keep(self, keep_N: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Forget the sentences that are False here; return which now stands at each place.
@@ -172,6 +188,9 @@ class Beams:
         self._num_ended_N, self._is_done_N = self._num_ended_N[order], self._is_done_N[order]
         self._totals_NK, self._parents_NK = self._totals_NK[order], self._parents_NK[order]
         self._tokens_NK, self._prefixes_NKT = self._tokens_NK[order], self._prefixes_NKT[order]
+        self._has_done = bool(self._is_done_N.any())
+        self._places_N1 = np.arange(len(self))[:, None]
+        self._longest = int(self._steps_N.max(initial=0))
         return order
 
     def advance(self, result: StepResult) -> None:
@@ -184,12 +203,16 @@ class Beams:
         totals_NKC = self._totals_NK[:, :, None] + scores_NKC
         for n, k, tokens in self._blocked():
             totals_NKC[n, k, np.isin(tokens_NKC[n, k], list(tokens))] = -np.inf
-        chosen_NK, is_live_NK, ended = self._select(totals_NKC, tokens_NKC)
+        # All candidates of a sentence side by side.
         totals_NX = totals_NKC.reshape(len(self), -1)
-        for n, i in ended.tolist():
+        tokens_NX = tokens_NKC.reshape(totals_NX.shape)
+        select = self._select if totals_NX.shape[1] > 1 else self._select_only
+        chosen_NK, live_NK, ended = select(totals_NX, tokens_NX == EOS)
+        for n, i in ended:
             self._end(n, i // tokens_NKC.shape[2], float(totals_NX[n, i]))
-        totals_NK = np.where(is_live_NK, np.take_along_axis(totals_NX, chosen_NK, 1), -np.inf)
-        self._continue(chosen_NK, totals_NK, tokens_NKC)
+        self._continue(
+            chosen_NK // tokens_NKC.shape[2], live_NK, tokens_NX[self._places_N1, chosen_NK]
+        )
         self._stop_loops()
         self._mark_done()
 
@@ -203,64 +226,59 @@ class Beams:
             found = [self._hypothesis(sentence, k, totals[k], "length") for k in live]
         return sorted(whole or found, reverse=True)
 
-    def _select(
-        self, totals_NKC: NDArray[np.float64], tokens_NKC: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64]]:
-        """Return what goes on, K x C as one axis, which of it is live, and pairs of what ends."""
-        num_rows_and_candidates = totals_NKC.shape[1] * totals_NKC.shape[2]
-        totals_NX = totals_NKC.reshape(len(self), num_rows_and_candidates)
-        is_end_NX = tokens_NKC.reshape(totals_NX.shape) == EOS
-        if num_rows_and_candidates == 1:
-            ended = np.argwhere(is_end_NX & ~self._is_done_N[:, None])
-            return np.zeros_like(is_end_NX, np.int64), ~is_end_NX, ended
+    def _select_only(self, totals_NX: Totals, is_end_NX: NDArray[np.bool_]) -> Selection:
+        """See `_select`: what it does where there is one row with one candidate."""
+        ended_N1 = is_end_NX & ~self._is_done_N[:, None] if self._has_done else is_end_NX
+        ended = [(n, 0) for n in np.flatnonzero(ended_N1).tolist()]
+        return np.zeros_like(self._places_N1), np.where(is_end_NX, -np.inf, totals_NX), ended
+
+    def _select(self, totals_NX: Totals, is_end_NX: NDArray[np.bool_]) -> Selection:
+        """Return the candidates that go on, their totals, and sentence and index of what ends."""
         order_NX = np.argsort(-totals_NX, axis=1, kind="stable")
-        is_alive_NX = np.take_along_axis(totals_NX, order_NX, 1) > -np.inf
-        is_end_NX = np.take_along_axis(is_end_NX, order_NX, 1)
+        is_alive_NX = totals_NX[self._places_N1, order_NX] > -np.inf
+        is_end_NX = is_end_NX[self._places_N1, order_NX]
         # The first `width` that go on stay live; an EOS counts if it comes before the last
         # of these.
         goes_on_NX = is_alive_NX & ~is_end_NX
-        rank_NX = np.cumsum(goes_on_NX, axis=1) - goes_on_NX
+        rank_NX: NDArray[np.int64] = np.cumsum(goes_on_NX, axis=1) - goes_on_NX
         is_ended_NX = is_alive_NX & is_end_NX & (rank_NX < self._width) & ~self._is_done_N[:, None]
-        ended = np.argwhere(is_ended_NX)
-        ended[:, 1] = order_NX[ended[:, 0], ended[:, 1]]
+        ended = [(n, int(order_NX[n, x])) for n, x in np.argwhere(is_ended_NX).tolist()]
+        # Those that go on, in their order, and then any others as dead rows.
         first_NK = np.argsort(~goes_on_NX, axis=1, kind="stable")[:, : self._width]
-        is_live_NK = np.take_along_axis(goes_on_NX, first_NK, 1)
-        return np.take_along_axis(order_NX, first_NK, 1), is_live_NK, ended
+        chosen_NK = order_NX[self._places_N1, first_NK]
+        is_live_NK = goes_on_NX[self._places_N1, first_NK]
+        totals_NK = np.where(is_live_NK, totals_NX[self._places_N1, chosen_NK], -np.inf)
+        return chosen_NK, totals_NK, ended
 
     def _continue(
-        self,
-        chosen_NK: NDArray[np.int64],
-        totals_NK: NDArray[np.float64],
-        tokens_NKC: NDArray[np.int64],
+        self, rows_NK: NDArray[np.int64], totals_NK: Totals, tokens_NK: NDArray[np.int64]
     ) -> None:
-        """Make the chosen candidates, indices into K x C, the rows; what is done keeps its own."""
-        sentences_N1 = np.arange(len(self))[:, None]
-        tokens_NK = tokens_NKC.reshape(len(self), -1)[sentences_N1, chosen_NK]
-        rows_NK = chosen_NK // tokens_NKC.shape[2]
-        if self._is_done_N.any():
+        """Let each row continue one of its sentence; what is done keeps its own."""
+        if self._has_done:
             done_N1 = self._is_done_N[:, None]
             totals_NK = np.where(done_N1, self._totals_NK, totals_NK)
             rows_NK = np.where(done_N1, np.arange(self._width), rows_NK)
         self._totals_NK, self._tokens_NK = totals_NK, tokens_NK
-        self._parents_NK = self._width * sentences_N1 + rows_NK
+        self._parents_NK = self._width * self._places_N1 + rows_NK
         self._write(rows_NK, tokens_NK)
         for n, trace in self._traces.items():
             trace.follow(rows_NK[n])
 
     def _write(self, rows_NK: NDArray[np.int64], tokens_NK: NDArray[np.int64]) -> None:
-        sentences_N1 = np.arange(len(self))[:, None]
         if self._width > 1:
-            self._prefixes_NKT = self._prefixes_NKT[sentences_N1, rows_NK]
-        if (longest := int(self._steps_N.max(initial=0))) >= self._prefixes_NKT.shape[2]:
-            padding = ((0, 0), (0, 0), (0, longest))
+            self._prefixes_NKT = self._prefixes_NKT[self._places_N1, rows_NK]
+        if self._longest == self._prefixes_NKT.shape[2]:
+            padding = ((0, 0), (0, 0), (0, self._longest))
             self._prefixes_NKT = np.pad(self._prefixes_NKT, padding)
-        going = np.flatnonzero(~self._is_done_N)
+        self._longest += 1
+        going = np.flatnonzero(~self._is_done_N) if self._has_done else self._places_N1[:, 0]
         self._prefixes_NKT[going, :, self._steps_N[going]] = tokens_NK[going]
         self._steps_N[going] += 1
 
     def _stop_loops(self) -> None:
-        is_due_N = (self._steps_N % CHECK_STEPS == 0) & ~self._is_done_N
-        for n in np.flatnonzero(is_due_N).tolist():
+        for n in np.flatnonzero(self._steps_N % CHECK_STEPS == 0).tolist():
+            if self._is_done_N[n]:
+                continue
             for k in np.flatnonzero(self._totals_NK[n] > -np.inf).tolist():
                 surplus = surplus_tokens(self._prefix(n, k), self._sources[n])
                 if surplus:
@@ -305,13 +323,14 @@ class Beams:
                 yield n, k, blocked_tokens(self._prefix(n, k), size)
 
     def _mark_done(self) -> None:
-        done_N = self._steps_N >= self._max_tokens_N
-        done_N |= self._num_ended_N >= self._width
-        best_N = self._totals_NK.max(axis=1)
+        best_N = self._totals_NK.max(axis=1) if self._width > 1 else self._totals_NK[:, 0]
+        done_N = self._is_done_N
+        done_N |= (self._steps_N >= self._max_tokens_N) | (self._num_ended_N >= self._width)
         done_N |= best_N == -np.inf
-        for n in np.flatnonzero(~done_N & (self._num_ended_N > 0)).tolist():
-            done_N[n] = self._is_beyond_reach(n, float(best_N[n]))
-        self._is_done_N |= done_N
+        if self._width > 1:
+            for n in np.flatnonzero(~done_N & (self._num_ended_N > 0)).tolist():
+                done_N[n] = self._is_beyond_reach(n, float(best_N[n]))
+        self._has_done = bool(done_N.any())
 
     def _is_beyond_reach(self, n: int, best_total: float) -> bool:
         # A total only falls, so a live hypothesis ends at best with what it has now, divided

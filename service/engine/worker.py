@@ -162,6 +162,8 @@ class _Lane:
         self._beams = Beams(width)
         self._step_seconds = metrics.STEP_SECONDS.labels(model)
         self._encode_seconds = metrics.ENCODE_SECONDS.labels(model)
+        self._step_rows = metrics.STEP_ROWS.labels(model)
+        self._useful_rows = metrics.USEFUL_ROWS.labels(model)
         self.active: list[Sentence] = []
         """In the order in which the beams hold them; replaced, never changed."""
 
@@ -212,6 +214,8 @@ class _Lane:
             *beams.moves, beams.count_candidates(), with_attention=beams.reads_attention
         )
         for result in results:
+            self._step_rows.inc(self._width * len(beams))
+            self._useful_rows.inc(beams.num_live)
             beams.advance(result)
         self._step_seconds.observe(monotonic() - began)
 

@@ -326,3 +326,14 @@ def test_what_happened_to_sentences_is_counted(model):
     assert counted("failed_sentences_total") == 1
     assert (counted("waiting_sentences"), counted("waiting_tokens")) == (0, 0)
     assert counted("rows") == 0
+
+
+def test_rows_of_dead_hypotheses_are_told_from_useful_ones(model):
+    scheduler = Scheduler(model, workers=1, max_rows=4, max_waiting_tokens=9, model="rows/1")
+    tokens(submit(scheduler, [], BEAM))
+    scheduler.close()
+
+    labels = {"model": "rows/1"}
+    # EOS ends the sentence at its first step, when only one of the two rows is a hypothesis.
+    assert REGISTRY.get_sample_value("dragoman_useful_rows_total", labels) == 1
+    assert REGISTRY.get_sample_value("dragoman_step_rows_total", labels) == 2
