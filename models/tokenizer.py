@@ -145,6 +145,10 @@ class Tokenizer:
         """Return the text of the ids; control tokens have none, broken bytes are U+FFFD."""
         return str(self._processor.DecodeIds([int(id) for id in ids]))
 
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """Return each id as SentencePiece writes it: U+2581 stands for a space before it."""
+        return [str(self._processor.IdToPiece(int(id))) for id in ids]
+
     def sample(self, texts: Sequence[str], dropout: float, seed: int) -> list[list[int]]:
         """Return one random segmentation of each text; the same seed gives the same ones.
 

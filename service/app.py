@@ -88,6 +88,7 @@ def _limits(settings: Settings) -> RequestLimits:
         max_beam=settings.max_beam,
         max_alternatives=settings.max_alternatives,
         max_tokens=settings.max_tokens,
+        max_attention_characters=settings.max_attention_characters,
     )
 
 

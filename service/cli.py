@@ -6,24 +6,23 @@ usage, 130 interrupted. A failure is one sentence, without a trace.
 
 import dataclasses
 import http.client
-import inspect
 import io
 import json
 import os
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 from typer.core import TyperGroup
 
 from models.bundle import DamagedBundle
+from service import flags
 from service.errors import ServiceError
 from service.inventory import bundle_table, inspect_bundles, score_tables
 from service.settings import Settings
@@ -41,7 +40,7 @@ from service.terminal import (
 )
 
 if TYPE_CHECKING:
-    from service.engine import Models, Translation
+    from service.engine import Models, Translation, TranslationOptions
     from service.evaluation import Evaluation
 
 HEALTH_TIMEOUT_SECONDS = 3.0
@@ -49,19 +48,6 @@ HEALTH_TIMEOUT_SECONDS = 3.0
 
 EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # nothing is bound here
 """Where to reach a server that listens on all addresses."""
-
-From = Annotated[
-    str,
-    typer.Option(
-        "--from", metavar="LANGUAGE", help="Language of the texts; auto finds it for each line."
-    ),
-]
-To = Annotated[str, typer.Option("--to", metavar="LANGUAGE", help="Language to translate into.")]
-Beam = Annotated[int | None, typer.Option(min=1, help="Beam width; the model's own by default.")]
-BundleFolder = Annotated[
-    Path | None, typer.Option(help="Folder of the bundles; DRAGOMAN_BUNDLES by default.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 class Commands(TyperGroup):
@@ -113,34 +99,15 @@ def main() -> None:
     dragoman(prog_name="dragoman")
 
 
-def _with_a_flag_for_each_setting(command: Callable[..., None]) -> Callable[..., None]:
-    parameters = []
-    for name, field in Settings.model_fields.items():
-        default = field.default
-        if isinstance(default, Path):
-            default = Path(*default.parts[-2:])  # the same words on every machine
-        flag = typer.Option(help=escape(f"{field.description} [default: {default}]"))
-        parameters.append(
-            inspect.Parameter(
-                name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=None,
-                annotation=Annotated[field.annotation | None, flag],  # type: ignore[operator]
-            )
-        )
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    return command
-
-
 @dragoman.command()
-@_with_a_flag_for_each_setting
-def serve(**flags: object) -> None:
+@flags.with_a_flag_for_each_setting
+def serve(**given: object) -> None:
     """Serve translations over HTTP until a signal ends it.
 
     Each flag is an environment variable too, and wins over it: --max-rows and
     DRAGOMAN_MAX_ROWS.
     """
-    settings = _settings(**flags)
+    settings = _settings(**given)
     from service import app, logs, server  # noqa: PLC0415  # FastAPI, ONNX Runtime: slow to start
 
     logs.configure(settings.log_level, settings.log_format)
@@ -149,17 +116,18 @@ def serve(**flags: object) -> None:
 
 @dragoman.command()
 def translate(  # noqa: PLR0913, PLR0917  # one parameter for each flag
-    source: From,
-    target: To,
-    texts: Annotated[
-        list[str] | None, typer.Argument(metavar="TEXT", help="Texts; none: standard input.")
-    ] = None,
-    beam: Beam = None,
-    alternatives: Annotated[
-        int, typer.Option(min=0, help="Further translations of each line; needs --json.")
-    ] = 0,
-    bundles: BundleFolder = None,
-    as_json: AsJson = False,
+    source: flags.From,
+    target: flags.To,
+    texts: flags.Texts = None,
+    beam: flags.Beam = None,
+    length_penalty: flags.LengthPenalty = None,
+    alternatives: flags.Alternatives = 0,
+    max_tokens: flags.MaxTokens = None,
+    no_repeat_ngram: flags.NoRepeatNgram = 0,
+    coverage_penalty: flags.CoveragePenalty = 0.0,
+    attention: flags.Attention = False,
+    bundles: flags.BundleFolder = None,
+    as_json: flags.AsJson = False,
 ) -> None:
     """Translate texts, or standard input line by line.
 
@@ -167,23 +135,21 @@ def translate(  # noqa: PLR0913, PLR0917  # one parameter for each flag
     line in the target language passes as it is. A line that is not UTF-8 ends the work:
     those before it are translated, and the error names its number.
     """
-    if alternatives and not as_json:
-        raise typer.BadParameter("needs --json", param_hint="--alternatives")
-    from service import engine, lines  # noqa: PLC0415  # ONNX Runtime: slow to start
+    for flag, is_given in (("--alternatives", alternatives > 0), ("--attention", attention)):
+        if is_given and not as_json:
+            raise typer.BadParameter("needs --json", param_hint=flag)
+    from service import engine  # noqa: PLC0415  # ONNX Runtime: slow to start
 
-    options = engine.TranslationOptions(beam=beam, alternatives=alternatives)
-    readable, would_block = _readable(texts)
-    pair = (source, target)
-    with (
-        _open_models(bundles) as models,
-        closing(lines.translate_lines(models, pair, readable, options, would_block)) as found,
-        progress(wanted=not (texts or sys.stdout.isatty())) as on_progress,
-    ):
-        for done, translation in enumerate(found, start=1):
-            print(_rendered(translation, as_json=as_json), flush=True)
-            on_progress(done)
-    if readable.failure:
-        raise readable.failure
+    options = engine.TranslationOptions(
+        beam=beam,
+        length_penalty=length_penalty,
+        alternatives=alternatives,
+        max_tokens=max_tokens,
+        no_repeat_ngram=no_repeat_ngram,
+        coverage_penalty=coverage_penalty,
+        attention=attention,
+    )
+    _translate_lines((source, target), texts, options, bundles, as_json=as_json)
 
 
 @dragoman.command()
@@ -191,26 +157,29 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one parameter for each flag
     pair: Annotated[str, typer.Option(help="Direction, such as de-en.")],
     source: Annotated[Path, typer.Option(help="File of source lines.")],
     reference: Annotated[list[Path], typer.Option(help="File of reference lines; repeatable.")],
-    beam: Beam = None,
-    length_penalty: Annotated[
-        float | None, typer.Option(min=0, help="Length penalty; the model's own by default.")
-    ] = None,
+    beam: flags.Beam = None,
+    length_penalty: flags.LengthPenalty = None,
+    no_repeat_ngram: flags.NoRepeatNgram = 0,
+    coverage_penalty: flags.CoveragePenalty = 0.0,
     hypotheses: Annotated[
         Path | None, typer.Option(help="File to write the translations to.")
     ] = None,
-    bundles: BundleFolder = None,
-    as_json: AsJson = False,
+    bundles: flags.BundleFolder = None,
+    as_json: flags.AsJson = False,
 ) -> None:
     """Translate a test set; print BLEU, chrF and TER with signatures, and the speed.
 
     The scores equal those of the sacrebleu command for the same files.
     """
-    languages = pair.split("-")
-    if len(languages) != 2:
-        raise typer.BadParameter("must be two languages, such as de-en", param_hint="--pair")
+    languages = _languages(pair)
     from service import engine, evaluation  # noqa: PLC0415  # ONNX Runtime, sacreBLEU: slow to start
 
-    options = engine.TranslationOptions(beam=beam, length_penalty=length_penalty)
+    options = engine.TranslationOptions(
+        beam=beam,
+        length_penalty=length_penalty,
+        no_repeat_ngram=no_repeat_ngram,
+        coverage_penalty=coverage_penalty,
+    )
     lines, references = read_file(source), [read_file(path) for path in reference]
     if hypotheses:
         hypotheses.touch()  # a wrong path must not cost the whole evaluation
@@ -218,16 +187,15 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one parameter for each flag
         translator = models.find(*languages)
         result = evaluation.evaluate(translator, lines, references, options, on_progress)
     if hypotheses:
-        text = "".join(f"{line}\n" for line in result.hypotheses)
-        hypotheses.write_text(text, encoding="utf-8", newline="\n")
+        _write_lines(hypotheses, result.hypotheses)
     if as_json:
-        print(json.dumps(_evaluation_fields(result, pair), indent=2))
+        print(json.dumps({"pair": pair, **result.fields()}, indent=2))
     else:
         show(_evaluation_table(result, pair))
 
 
 @dragoman.command("bundles")
-def list_bundles(bundles: BundleFolder = None, as_json: AsJson = False) -> None:
+def list_bundles(bundles: flags.BundleFolder = None, as_json: flags.AsJson = False) -> None:
     """List the bundles and verify their files; exit status 1 if one is damaged."""
     folder = _settings(bundles=bundles).bundles
     listings = inspect_bundles(folder)
@@ -270,9 +238,9 @@ def _fail(message: str, status: int = 1) -> NoReturn:
     raise typer.Exit(status)
 
 
-def _settings(**flags: object) -> Settings:
+def _settings(**given: object) -> Settings:
     try:
-        return Settings.load(**flags)
+        return Settings.load(**given)
     except ValueError as failure:
         _fail(str(failure), status=2)
 
@@ -314,29 +282,62 @@ def _checked(texts: Iterable[str]) -> Iterator[str]:
         yield text
 
 
+def _translate_lines(
+    pair: tuple[str, str],
+    texts: Sequence[str] | None,
+    options: "TranslationOptions",
+    bundles: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    from service import lines  # noqa: PLC0415  # ONNX Runtime: slow to start
+
+    readable, would_block = _readable(texts)
+    with (
+        _open_models(bundles) as models,
+        closing(lines.translate_lines(models, pair, readable, options, would_block)) as found,
+        progress(wanted=not (texts or sys.stdout.isatty())) as on_progress,
+    ):
+        for done, translation in enumerate(found, start=1):
+            print(_rendered(translation, as_json=as_json), flush=True)
+            on_progress(done)
+    if readable.failure:
+        raise readable.failure
+
+
+def _languages(pair: str) -> tuple[str, str]:
+    match pair.split("-"):
+        case [source, target]:
+            return source, target
+    raise typer.BadParameter("must be two languages, such as de-en", param_hint="--pair")
+
+
+def _write_lines(path: Path, lines: Iterable[str]) -> None:
+    text = "".join(f"{line}\n" for line in lines)
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
 def _rendered(translation: "Translation", *, as_json: bool) -> str:
-    if as_json:
-        return json.dumps(dataclasses.asdict(translation), ensure_ascii=False)
-    return one_line(translation.text)
-
-
-def _evaluation_fields(evaluation: "Evaluation", pair: str) -> dict[str, object]:
-    fields = {"pair": pair, **dataclasses.asdict(evaluation)}
-    del fields["hypotheses"]
-    return fields | {
-        "sentences": evaluation.sentences,
-        "sentences_per_second": evaluation.sentences_per_second,
-    }
+    if not as_json:
+        return one_line(translation.text)
+    fields = dataclasses.asdict(translation)
+    given = {name: value for name, value in fields.items() if value is not None}
+    return json.dumps(given, ensure_ascii=False)
 
 
 def _evaluation_table(evaluation: "Evaluation", pair: str) -> Table:
     search = f"beam {evaluation.beam}, length penalty {evaluation.length_penalty:g}"
+    if evaluation.no_repeat_ngram:
+        search += f", no {evaluation.no_repeat_ngram}-gram twice"
+    if evaluation.coverage_penalty:
+        search += f", coverage penalty {evaluation.coverage_penalty:g}"
     made = table(
         f"{evaluation.model}  {pair}  {search}",
         *("metric", "score>", "signature"),
         caption=(
             f"{evaluation.sentences:,} sentences in {evaluation.seconds:.1f} s, "
-            f"{evaluation.sentences_per_second:,.1f} a second; {evaluation.truncated:,} truncated"
+            f"{evaluation.sentences_per_second:,.1f} a second; {evaluation.truncated:,} truncated, "
+            f"{evaluation.stopped:,} stopped"
         ),
     )
     for metric in evaluation.metrics:

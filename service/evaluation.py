@@ -8,7 +8,9 @@ The numbers are those of the `sacrebleu` command for the same lines, and none tr
 without its signature. Files, HTTP and settings are not known here.
 """
 
+import dataclasses
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -17,7 +19,7 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 
-from service.engine import TranslationOptions, Translator
+from service.engine import FinishReason, TranslationOptions, Translator
 from service.errors import InvalidRequest
 
 MetricName = Literal["bleu", "chrf", "ter"]
@@ -45,11 +47,15 @@ class Evaluation:
     """NAME/VERSION of the bundle."""
     beam: int
     length_penalty: float
+    no_repeat_ngram: int
+    coverage_penalty: float
     metrics: list[Metric]
     hypotheses: list[str]
     """One line for each source line, in order."""
     truncated: int
     """Translations that were cut at the token limit."""
+    stopped: int
+    """Translations that were stopped because they only repeated themselves."""
     seconds: float
     """Time of translating, without that of scoring."""
 
@@ -62,6 +68,15 @@ class Evaluation:
     def sentences_per_second(self) -> float:
         """Source lines translated in a second."""
         return self.sentences / self.seconds
+
+    def fields(self) -> dict[str, object]:
+        """Return everything but the hypotheses, for JSON."""
+        fields = dataclasses.asdict(self)
+        del fields["hypotheses"]
+        return fields | {
+            "sentences": self.sentences,
+            "sentences_per_second": self.sentences_per_second,
+        }
 
 
 def score(
@@ -106,12 +121,11 @@ def evaluate(
     _check_counts(len(lines), "source lines", references)
     _scorer("bleu", translator.target)  # a missing tokenizer must not show up an hour later
     hypotheses: list[str] = []
-    truncated = 0
+    reasons: Counter[FinishReason] = Counter()
     started = time.perf_counter()
     for translation in translator.translate_all(lines, options):
-        # a line break that a model spells out would shift all lines after it
-        hypotheses.append(" ".join(translation.text.splitlines()))
-        truncated += translation.finish_reason == "length"
+        hypotheses.append(_one_line(translation.text))
+        reasons[translation.finish_reason] += 1
         on_progress(len(hypotheses))
     seconds = time.perf_counter() - started
     beam, penalty = options.beam, options.length_penalty
@@ -119,11 +133,19 @@ def evaluate(
         model=translator.model,
         beam=translator.defaults.beam if beam is None else beam,
         length_penalty=translator.defaults.length_penalty if penalty is None else penalty,
+        no_repeat_ngram=options.no_repeat_ngram,
+        coverage_penalty=options.coverage_penalty,
         metrics=score(hypotheses, references, translator.target, metrics),
         hypotheses=hypotheses,
-        truncated=truncated,
+        truncated=reasons["length"],
+        stopped=reasons["repetition"],
         seconds=seconds,
     )
+
+
+def _one_line(text: str) -> str:
+    # A line break that a model spells out would shift all lines after it.
+    return " ".join(text.splitlines())
 
 
 def _check_counts(count: int, name: str, references: Sequence[Sequence[str]]) -> None:

@@ -52,6 +52,10 @@ class Settings(BaseSettings):
     max_tokens: Annotated[
         int, Field(ge=1, description="Target tokens of a sentence that a request may ask for.")
     ] = 1024
+    max_attention_characters: Annotated[
+        int,
+        Field(ge=0, description="Characters of all texts of a request that asks for attention."),
+    ] = 2_000
     drain_seconds: Annotated[
         float, Field(ge=0, description="Grace given to accepted work at shutdown.")
     ] = 30.0

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from models import manifest
 from service import errors, metrics
 from service.api import native
+from service.api.translation import AttentionBody, TranslateRequest, TranslationBody
 from service.app import create_app
 from service.settings import Settings
 from training import recipe
@@ -166,10 +167,26 @@ def test_first_example_of_the_readme_is_answered_as_it_says():
     assert translations == answer["translations"]
 
 
+def test_example_of_attention_is_answered_as_it_says():
+    body = re.search(r'`({"text".*"attention": true})`', text_of("service/README.md")).group(1)
+    example = next(json.loads(block) for block in blocks("service/README.md", "json"))
+
+    with TestClient(create_app(Settings())) as client:
+        [translation] = client.post("/v1/translate", json=json.loads(body)).json()["translations"]
+
+    [sentence] = translation["attention"]
+    assert sentence.keys() == example.keys()
+    for side in ("source_tokens", "target_tokens"):
+        assert sentence[side] == example[side]
+    # Where each token looks most; the exact weights are those of one variant.
+    highest = [[max(row) == weight for weight in row] for row in example["weights"]]
+    assert [[max(row) == w for w in row] for row in sentence["weights"]] == highest
+
+
 def test_fields_of_the_api_are_documented():
     documented = text_of("service/README.md")
 
-    for model in (native.TranslateRequest, native.TranslationBody, native.Failure):
+    for model in (TranslateRequest, TranslationBody, AttentionBody, native.Failure):
         assert [name for name in model.model_fields if f"`{name}`" not in documented] == []
 
 

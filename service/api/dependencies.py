@@ -22,6 +22,12 @@ class RequestLimits:
     max_beam: int
     max_alternatives: int
     max_tokens: int
+    max_attention_characters: int
+    max_penalty: float = 10
+    """Far beyond use; much further, the norm of a long sentence is no number any more."""
+    max_ngram: int = 16
+    """Tokens of an n-gram that may not be repeated."""
+    max_deadline_seconds: float = 3600
 
 
 class Intake:

@@ -76,7 +76,7 @@ def _invalid(request: Request, error: Mapping[str, Any]) -> InvalidRequest:
         return InvalidRequest(f"the body is not JSON from character {position} on", field="body")
     if where:
         field, limits = ".".join(where), error.get("ctx", {})
-        limit = limits.get("le", limits.get("ge"))
+        limit = next((limits[name] for name in ("le", "ge", "gt") if name in limits), None)
         return InvalidRequest(f"{field}: {error['msg']}", field=field, limit=limit)
     if error["type"] != "missing" and "json" not in request.headers.get("Content-Type", ""):
         return InvalidRequest("Content-Type must be application/json", field="Content-Type")

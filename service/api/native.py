@@ -4,19 +4,24 @@ import asyncio
 import json
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Annotated, Any, Literal
+from time import monotonic
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from service.api.dependencies import CurrentIntake, Limits, Models, RequestLimits, unless_gone
+from service.api.dependencies import CurrentIntake, Limits, Models, unless_gone
 from service.api.dialect import dialect
+from service.api.translation import (
+    AUTO,
+    TranslateRequest,
+    TranslateResponse,
+    TranslationBody,
+    check,
+)
 from service.engine import Translation, TranslationOptions, is_same_language
-from service.errors import InvalidRequest, Overloaded, ServiceError, TextTooLong, TooLarge
-
-AUTO = "auto"
+from service.errors import Overloaded, ServiceError
 
 CHARACTERS_AT_ONCE = 10_000
 """Of one request, in the engine together: enough to fill batches, and far less than may wait
@@ -85,94 +90,13 @@ _FAILURES: dict[int | str, dict[str, Any]] = {
         "description": "Too much work is waiting, or the service is shutting down",
         "headers": {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}},
     },
+    504: {"model": FailureBody, "description": "The deadline of the request passed"},
     "default": {"model": FailureBody, "description": "Any other failure, in the same shape"},
 }
 
 router = APIRouter(
     prefix="/v1", tags=["translation"], route_class=dialect(render), responses=_FAILURES
 )
-
-
-def _as_list(text: object) -> object:
-    if isinstance(text, str):
-        return [text]
-    if isinstance(text, list):
-        return text
-    raise PydanticCustomError("texts_type", "Input should be a string or a list of strings")
-
-
-def _check_unicode(text: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        message = "Character {position} is half of a surrogate pair"
-        raise PydanticCustomError("unicode", message, {"position": error.start}) from None
-    return text
-
-
-Texts = Annotated[
-    list[Annotated[str, AfterValidator(_check_unicode)]],
-    BeforeValidator(_as_list),
-    WithJsonSchema(
-        {
-            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
-            "description": "A text of any length, or a list of texts.",
-            "examples": ["Guten Morgen. Wie geht es dir?"],
-        }
-    ),
-]
-
-
-class TranslateRequest(BaseModel):
-    """Texts and how to translate them."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    text: Texts
-    source: str = Field(
-        AUTO,
-        description="Language of the texts; `auto` finds it for each. A text found to be in the "
-        "target language comes back as it is.",
-        examples=["de"],
-    )
-    target: str = Field(description="Language to translate into.", examples=["en"])
-    beam: int | None = Field(
-        None,
-        ge=1,
-        description="Beam width; 1 is greedy search. The model's own if not given.",
-        examples=[4],
-    )
-    alternatives: int = Field(0, ge=0, description="Further translations of each text.")
-    max_tokens: int | None = Field(
-        None,
-        ge=1,
-        description="Most target tokens of a sentence. The model's own if not given.",
-        examples=[256],
-    )
-
-
-class TranslationBody(BaseModel):
-    """A translation and where it came from."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    text: str
-    source: str = Field(description="As asked, or as found.")
-    target: str
-    model: str = Field(
-        description="Bundle and version that translated, such as de-en/3; empty if none did."
-    )
-    score: float = Field(description="Mean length-normalised log-probability.")
-    finish_reason: Literal["eos", "length"] = Field(
-        description="`length` if a sentence was cut off at its most tokens."
-    )
-    alternatives: list[str] = Field(description="Other translations, best first.")
-
-
-class TranslateResponse(BaseModel):
-    """The translations, in the order of the texts."""
-
-    translations: list[TranslationBody]
 
 
 class Language(BaseModel):
@@ -232,14 +156,14 @@ class ModelsResponse(BaseModel):
     models: list[ModelBody]
 
 
-@router.post("/translate")
+@router.post("/translate", response_model_exclude_none=True)
 async def translate(
     body: TranslateRequest, request: Request, models: Models, limits: Limits, intake: CurrentIntake
 ) -> TranslateResponse:
     """Translate one text or several, each into one translation."""
     if not intake.is_open:
         raise Overloaded("the service is shutting down")
-    _check(body, limits)
+    check(body, limits)
     translations = await unless_gone(request, _translate_all(body, models))
     return TranslateResponse(
         translations=[TranslationBody.model_validate(translation) for translation in translations]
@@ -264,6 +188,7 @@ async def list_models(models: Models) -> ModelsResponse:
 
 
 async def _translate_all(body: TranslateRequest, models: Models) -> list[Translation]:
+    deadline = None if body.deadline_seconds is None else monotonic() + body.deadline_seconds
     tasks: list[asyncio.Task[Translation]] = []
     running: dict[asyncio.Task[Translation], int] = {}
     try:
@@ -273,7 +198,7 @@ async def _translate_all(body: TranslateRequest, models: Models) -> list[Transla
                 for task in done:
                     del running[task]
                     task.result()  # raises if it failed: then the rest is in vain
-            tasks.append(asyncio.create_task(_translate_one(text, body, models)))
+            tasks.append(asyncio.create_task(_translate_one(text, body, models, deadline)))
             running[tasks[-1]] = len(text)
         return await asyncio.gather(*tasks)
     finally:
@@ -281,7 +206,9 @@ async def _translate_all(body: TranslateRequest, models: Models) -> list[Transla
             task.cancel()
 
 
-async def _translate_one(text: str, body: TranslateRequest, models: Models) -> Translation:
+async def _translate_one(
+    text: str, body: TranslateRequest, models: Models, deadline: float | None
+) -> Translation:
     source = body.source
     if source == AUTO:
         # In a thread, for the first call loads the detector.
@@ -289,29 +216,15 @@ async def _translate_one(text: str, body: TranslateRequest, models: Models) -> T
         if is_same_language(source, body.target):
             return Translation.unchanged(text, source)
     options = TranslationOptions(
-        beam=body.beam, alternatives=body.alternatives, max_tokens=body.max_tokens
+        beam=body.beam,
+        length_penalty=body.length_penalty,
+        alternatives=body.alternatives,
+        max_tokens=body.max_tokens,
+        no_repeat_ngram=body.no_repeat_ngram,
+        coverage_penalty=body.coverage_penalty,
+        attention=body.attention,
+        priority=body.priority,
+        # What is left of it: the texts of a long request do not begin together.
+        deadline_seconds=None if deadline is None else max(0.0, deadline - monotonic()),
     )
     return await models.find(source, body.target).translate(text, options)
-
-
-def _check(body: TranslateRequest, limits: RequestLimits) -> None:
-    if len(body.text) > limits.max_texts:
-        raise TooLarge(
-            f"text: {len(body.text)} texts exceed {limits.max_texts}",
-            field="text",
-            limit=limits.max_texts,
-        )
-    most = limits.max_text_characters
-    for i, text in enumerate(body.text):
-        if len(text) > most:
-            field = f"text.{i}" if len(body.text) > 1 else "text"
-            message = f"{field}: {len(text)} characters exceed {most}"
-            raise TextTooLong(message, field=field, limit=most)
-    numbers = (
-        ("beam", body.beam, limits.max_beam),
-        ("alternatives", body.alternatives, limits.max_alternatives),
-        ("max_tokens", body.max_tokens, limits.max_tokens),
-    )
-    for field, value, limit in numbers:
-        if value is not None and value > limit:
-            raise InvalidRequest(f"{field}: {value} exceeds {limit}", field=field, limit=limit)

@@ -12,14 +12,23 @@ from service.engine.registry import (
     is_same_language,
     open_translator,
 )
-from service.engine.search import SearchOptions
-from service.engine.translator import Translation, TranslationOptions, Translator
+from service.engine.search import FinishReason, SearchOptions
+from service.engine.translator import (
+    SentenceAttention,
+    Translation,
+    TranslationOptions,
+    Translator,
+)
+from service.engine.waiting_line import Priority
 
 __all__ = [
     "Detection",
+    "FinishReason",
     "ModelDescription",
     "Models",
+    "Priority",
     "SearchOptions",
+    "SentenceAttention",
     "Translation",
     "TranslationOptions",
     "Translator",

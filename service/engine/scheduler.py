@@ -17,7 +17,7 @@ from time import monotonic
 
 from service import metrics
 from service.engine.search import Hypothesis, SearchOptions
-from service.engine.waiting_line import Sentence, WaitingLine
+from service.engine.waiting_line import Priority, Sentence, WaitingLine
 from service.engine.worker import MakeBatch, Worker, fail
 from service.errors import InvalidRequest, Overloaded
 
@@ -85,7 +85,12 @@ class Scheduler:
         return max(worker.stalled_seconds for worker in self._workers)
 
     def submit(
-        self, sources: Sequence[Sequence[int]], options: Sequence[SearchOptions]
+        self,
+        sources: Sequence[Sequence[int]],
+        options: Sequence[SearchOptions],
+        *,
+        priority: Priority = "interactive",
+        deadline: float | None = None,
     ) -> list[Future[list[Hypothesis]]]:
         """Queue the sentences of one text, given as token ids, all of them or none.
 
@@ -100,7 +105,8 @@ class Scheduler:
         if width > self._max_rows:
             message = f"beam width {width} exceeds {self._max_rows}"
             raise InvalidRequest(message, field="beam", limit=self._max_rows)
-        sentences = [Sentence(*pair) for pair in zip(sources, options, strict=True)]
+        pairs = zip(sources, options, strict=True)
+        sentences = [Sentence(*pair, priority, deadline) for pair in pairs]
         with self._changed:
             self._check_room()
             for sentence in sentences:

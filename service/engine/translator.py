@@ -11,14 +11,18 @@ import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from time import monotonic
 from typing import Self
+
+import numpy as np
 
 from models.bundle import Decoding
 from models.tokenizer import Tokenizer
 from service.engine.scheduler import Scheduler
 from service.engine.search import EOS, FinishReason, Hypothesis, SearchOptions
 from service.engine.segmenter import Segmentation, segment
+from service.engine.waiting_line import Priority
 from service.errors import InvalidRequest, Overloaded
 
 # Texts that `translate_all` keeps in flight: enough to form groups of like length.
@@ -27,6 +31,9 @@ _WINDOW_TEXTS = 1024
 _INLINE_CHARACTERS = 10_000
 # No piece of a vocabulary is longer, so longer sentences need not be encoded to be too long.
 _CHARACTERS_PER_TOKEN = 16
+# The worst comes last.
+_FINISH_REASONS: tuple[FinishReason, ...] = ("eos", "length", "repetition")
+_WEIGHT_DECIMALS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,28 @@ class TranslationOptions:
     """Further translations wanted; fewer may come."""
     max_tokens: int | None = None
     """Target tokens of a sentence, EOS included."""
+    no_repeat_ngram: int = 0
+    """No n-gram of so many target tokens occurs twice in a sentence; 0 turns it off."""
+    coverage_penalty: float = 0.0
+    """Weight of the penalty for source tokens that got little attention; 0 turns it off."""
+    attention: bool = False
+    """Whether the translation tells what it attended to."""
+    priority: Priority = "interactive"
+    """Who goes first; what `translate_all` asks for is always `batch`."""
+    deadline_seconds: float | None = None
+    """After which nobody waits any more, counted from the call; at least 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceAttention:
+    """What each target token of a sentence attended to."""
+
+    source_tokens: list[str]
+    """Pieces of the vocabulary; the target tag, if there is one, and EOS included."""
+    target_tokens: list[str]
+    """Those of the best hypothesis; EOS included unless the sentence was cut off."""
+    weights: list[list[float]]
+    """A row for each target token, with a number for each source token; rows sum to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +84,11 @@ class Translation:
     score: float
     """Length-normalised log-probability, the mean of the sentences' by their target tokens."""
     finish_reason: FinishReason
-    """`length` if any sentence was cut off."""
+    """Of the sentence that fared worst: `length` is worse than `eos`, `repetition` than both."""
     alternatives: list[str]
     """Other translations, best first; the i-th is made of every sentence's i-th hypothesis."""
+    attention: list[SentenceAttention] | None = None
+    """One for each sentence that was decoded, if asked for."""
 
     @classmethod
     def unchanged(cls, text: str, language: str) -> Self:
@@ -74,7 +105,7 @@ class _Work:
 
 @dataclass(frozen=True, slots=True)
 class _InFlight:
-    segmentation: Segmentation
+    work: _Work
     futures: list[Future[list[Hypothesis]]]
 
     @property
@@ -109,19 +140,23 @@ class Translator:
         Raises:
             InvalidRequest: the beam is too wide, or too narrow for the alternatives.
             Overloaded: too much is waiting, or the model is being unloaded.
+            DeadlineExceeded: it was not done in time.
             ModelFailure: decoding failed.
         """
+        deadline = _deadline(options)
         if len(text) > _INLINE_CHARACTERS:
             work = await asyncio.to_thread(self._prepare, text, options)
         else:
             work = self._prepare(text, options)
-        futures = self.scheduler.submit(work.sources, work.options)
+        futures = self.scheduler.submit(
+            work.sources, work.options, priority=options.priority, deadline=deadline
+        )
         try:
             found = await asyncio.gather(*map(asyncio.wrap_future, futures))
         finally:
             for future in futures:
                 future.cancel()  # of those that are done nothing is left to cancel
-        return self._compose(work.segmentation, found, options)
+        return self._compose(work, found, options)
 
     def translate_all(
         self, texts: Iterable[str], options: TranslationOptions = TranslationOptions()
@@ -129,18 +164,21 @@ class Translator:
         """Yield the translations of many texts in their order, blocking as needed.
 
         Holds a bounded number of texts. Where `translate` would be refused because too much
-        is waiting, this waits. Closing the iterator gives up what is in flight.
+        is waiting, this waits; those who wait for one text go first. A deadline is one for all
+        of them. Closing the iterator gives up what is in flight.
 
         Raises:
             InvalidRequest: the beam is too wide, or too narrow for the alternatives.
             Overloaded: the model is being unloaded, or others keep its waiting line full.
+            DeadlineExceeded: they were not done in time.
             ModelFailure: decoding failed.
         """
+        deadline = _deadline(options)
         in_flight: deque[_InFlight] = deque()
         try:
             for text in texts:
                 work = self._prepare(text, options)
-                while (begun := self._begin(work, is_last_resort=not in_flight)) is None:
+                while (begun := self._begin(work, deadline, must_begin=not in_flight)) is None:
                     yield self._finish(in_flight.popleft(), options)
                 in_flight.append(begun)
                 while in_flight and (in_flight[0].is_done or len(in_flight) == _WINDOW_TEXTS):
@@ -155,44 +193,55 @@ class Translator:
         """Finish what was accepted and stop the model, for its other directions too."""
         self.scheduler.close()
 
-    def _begin(self, work: _Work, *, is_last_resort: bool) -> _InFlight | None:
+    def _begin(self, work: _Work, deadline: float | None, *, must_begin: bool) -> _InFlight | None:
         try:
-            futures = self.scheduler.submit(work.sources, work.options)
+            futures = self.scheduler.submit(
+                work.sources, work.options, priority="batch", deadline=deadline
+            )
         except Overloaded:
-            if is_last_resort:
+            if must_begin:
                 raise
             return None
-        return _InFlight(work.segmentation, futures)
+        return _InFlight(work, futures)
 
     def _finish(self, each: _InFlight, options: TranslationOptions) -> Translation:
         try:
             found = [future.result() for future in each.futures]
         finally:
             each.cancel()
-        return self._compose(each.segmentation, found, options)
+        return self._compose(each.work, found, options)
 
     def _prepare(self, text: str, options: TranslationOptions) -> _Work:
-        beam, penalty = options.beam, options.length_penalty
-        if beam is None:
-            beam = max(self.defaults.beam, options.alternatives + 1)
-        if options.alternatives >= beam:
-            message = f"{options.alternatives} alternatives need a wider beam than {beam}"
-            raise InvalidRequest(message, field="alternatives", limit=beam - 1)
-        penalty = self.defaults.length_penalty if penalty is None else penalty
+        search = self._search_options(options)
         segmentation, ids = self._encode(text)
         prefix = [] if self.tag is None else [self.tokenizer.tag_id(self.tag)]
         return _Work(
             segmentation,
             [[*prefix, *each, EOS] for each in ids],
             [
-                SearchOptions(
-                    beam,
-                    penalty,
-                    options.max_tokens or self._default_max_tokens(len(each)),
-                    options.alternatives + 1,
+                replace(
+                    search,
+                    max_tokens=options.max_tokens or self._default_max_tokens(len(each)),
+                    num_tags=len(prefix),
                 )
                 for each in ids
             ],
+        )
+
+    def _search_options(self, options: TranslationOptions) -> SearchOptions:
+        beam, penalty = options.beam, options.length_penalty
+        if beam is None:
+            beam = max(self.defaults.beam, options.alternatives + 1)
+        if options.alternatives >= beam:
+            message = f"{options.alternatives} alternatives need a wider beam than {beam}"
+            raise InvalidRequest(message, field="alternatives", limit=beam - 1)
+        return SearchOptions(
+            width=beam,
+            length_penalty=self.defaults.length_penalty if penalty is None else penalty,
+            num_best=options.alternatives + 1,
+            no_repeat_ngram=options.no_repeat_ngram,
+            coverage_penalty=options.coverage_penalty,
+            with_attention=options.attention,
         )
 
     def _encode(self, text: str) -> tuple[Segmentation, list[list[int]]]:
@@ -217,32 +266,54 @@ class Translator:
         return math.ceil(factor * num_source_tokens) + extra
 
     def _compose(
-        self,
-        segmentation: Segmentation,
-        found: Sequence[list[Hypothesis]],
-        options: TranslationOptions,
+        self, work: _Work, found: Sequence[list[Hypothesis]], options: TranslationOptions
     ) -> Translation:
         texts = [
             # A sentence with fewer hypotheses than asked for keeps its best.
-            self._render(segmentation, [each[i] if i < len(each) else each[0] for each in found])
+            self._render(
+                work.segmentation, [each[i] if i < len(each) else each[0] for each in found]
+            )
             for i in range(1 + options.alternatives)
         ]
         text, *alternatives = dict.fromkeys(texts)
         best = [each[0] for each in found]
-        is_cut = any(each.finish_reason == "length" for each in best)
+        reasons = [each.finish_reason for each in best]
         return Translation(
             text=text,
             source=self.source,
             target=self.target,
             model=self.model,
             score=_mean_score(best),
-            finish_reason="length" if is_cut else "eos",
+            finish_reason=max(reasons, key=_FINISH_REASONS.index, default="eos"),
             alternatives=alternatives,
+            attention=self._align(work.sources, best) if options.attention else None,
         )
+
+    def _align(
+        self, sources: Sequence[Sequence[int]], hypotheses: Sequence[Hypothesis]
+    ) -> list[SentenceAttention]:
+        aligned = []
+        for source, hypothesis in zip(sources, hypotheses, strict=True):
+            assert hypothesis.attention_TS is not None, "attention was asked for"
+            end = [EOS] if hypothesis.finish_reason == "eos" else []
+            aligned.append(
+                SentenceAttention(
+                    self.tokenizer.pieces(source),
+                    self.tokenizer.pieces([*hypothesis.tokens, *end]),
+                    # As doubles, or the digits that were rounded away come back as noise.
+                    hypothesis.attention_TS.astype(np.float64).round(_WEIGHT_DECIMALS).tolist(),
+                )
+            )
+        return aligned
 
     def _render(self, segmentation: Segmentation, hypotheses: Sequence[Hypothesis]) -> str:
         decoded = (self.tokenizer.decode(each.tokens).strip() for each in hypotheses)
         return segmentation.join(list(decoded))
+
+
+def _deadline(options: TranslationOptions) -> float | None:
+    seconds = options.deadline_seconds
+    return None if seconds is None else monotonic() + seconds
 
 
 def _mean_score(hypotheses: Sequence[Hypothesis]) -> float:

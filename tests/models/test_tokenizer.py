@@ -127,6 +127,17 @@ def test_control_tokens_have_no_text(tokenizers):
     assert tokenizer.decode(framed) == "Brot"
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_pieces_spell_the_text_and_name_the_control_tokens(kind, tokenizers):
+    tokenizer = tokenizers[kind]
+    ids = [tokenizer.tag_id("<2de>"), *tokenizer.encode("Brot am See"), EOS]
+
+    tag, *pieces, end = tokenizer.pieces(ids)
+
+    assert len(pieces) == len(ids) - 2
+    assert (tag, "".join(pieces), end) == ("<2de>", "\u2581Brot\u2581am\u2581See", "</s>")
+
+
 def test_tags_are_found_by_name_and_differ(tokenizers):
     ids = [tokenizers["bpe"].tag_id(tag) for tag in TAGS]
 

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import re
@@ -14,6 +15,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from service import flags
+from service.api.dependencies import RequestLimits
 from service.cli import dragoman
 from service.engine import TranslationOptions, open_translator
 from service.settings import Settings
@@ -158,6 +161,25 @@ def test_json_holds_the_alternatives(run, pair):
     assert len(json.loads(result.stdout)["alternatives"]) == 2
 
 
+def test_flags_of_the_search_do_what_the_fields_of_a_request_do(run, pair, tiny_bundle):
+    search = ("--beam", 3, "--length-penalty", 0.5, "--max-tokens", 9, "--no-repeat-ngram", 2)
+    options = TranslationOptions(3, 0.5, 0, 9, 2, 0.25, attention=True)
+    translator = open_translator(tiny_bundle.path, pair)
+    [expected] = translator.translate_all(["guten morgen"], options)
+    translator.close()
+
+    arguments = ("--from", pair[0], "--to", pair[1], "--json", "--attention")
+    result = run("translate", *arguments, *search, "--coverage-penalty", 0.25, "guten morgen")
+
+    assert json.loads(result.stdout) == dataclasses.asdict(expected)
+
+
+def test_json_has_no_attention_unasked(run, pair):
+    result = run("translate", "--from", pair[0], "--to", pair[1], "--json", "ja")
+
+    assert "attention" not in json.loads(result.stdout)
+
+
 def test_line_that_is_not_utf8_ends_the_work_after_those_before_it(run, pair, expected):
     stdin = "\n".join(WORDS[:2]).encode() + b"\nGr\xfc\xdfe\nja\n"
 
@@ -278,7 +300,21 @@ def test_table_shows_every_metric_with_its_signature(run, pair, test_set):
     assert re.search(r"BLEU +\d+\.\d\d +nrefs:1\|case:mixed\|eff:no\|tok:13a\|smooth:exp", shown)
     assert re.search(r"chrF2 +\d+\.\d\d +nrefs:1\|case:mixed\|eff:yes\|nc:6\|nw:0", shown)
     assert re.search(r"TER +\d+\.\d\d +nrefs:1\|case:lc\|tok:tercom", shown)
-    assert re.search(r"3 sentences in \d+\.\d s, [\d,.]+ a second; \d truncated", shown)
+    assert re.search(r"3 sentences in \d+\.\d s, [\d,.]+ a second; \d truncated, \d stopped", shown)
+
+
+def test_search_that_differs_from_the_models_own_is_named(run, pair, test_set):
+    source, reference = test_set
+    files = ("--source", source, "--reference", reference)
+
+    result = run(
+        "evaluate",
+        *("--pair", "-".join(pair), *files, "--beam", 2, "--length-penalty", 0.5),
+        *("--no-repeat-ngram", 3, "--coverage-penalty", 0.2),
+    )
+
+    search = "beam 2, length penalty 0.5, no 3-gram twice, coverage penalty 0.2"
+    assert search in " ".join(result.stdout.split())
 
 
 def test_files_of_different_length_are_refused(run, pair, test_set):
@@ -389,6 +425,10 @@ def test_absent_server_is_not_healthy(run, monkeypatch, host, shown):
         ["translate"],
         ["translate", "--from", "de", "--to", "en", "--beam", "0", "ja"],
         ["translate", "--from", "de", "--to", "en", "--alternatives", "2", "ja"],
+        ["translate", "--from", "de", "--to", "en", "--attention", "ja"],
+        ["translate", "--from", "de", "--to", "en", "--length-penalty", "10.1", "ja"],
+        ["translate", "--from", "de", "--to", "en", "--no-repeat-ngram", "17", "ja"],
+        ["translate", "--from", "de", "--to", "en", "--coverage-penalty", "-1", "ja"],
         ["evaluate", "--pair", "deen", "--source", "x", "--reference", "y"],
         ["healthcheck", "--url", "file:///etc"],
         ["serve", "--port", "99999999"],
@@ -432,6 +472,12 @@ def test_serve_has_a_flag_for_each_setting(run):
 
     missing = [n for n in Settings.model_fields if f"--{n.replace('_', '-')} " not in shown]
     assert missing == []
+
+
+def test_limits_of_flags_are_those_of_requests():
+    limits = RequestLimits(1, 1, 1, 1, 1, 1)
+
+    assert (limits.max_penalty, limits.max_ngram) == (flags.MAX_PENALTY, flags.MAX_NGRAM)
 
 
 def test_help_and_healthcheck_load_no_engine_and_no_web_framework():

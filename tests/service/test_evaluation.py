@@ -146,9 +146,12 @@ def test_evaluation_names_the_search_that_was_used(parrot):
 
 
 def test_evaluation_counts_what_was_cut_short():
-    parrot = Parrot([Spoken("a", "length"), Spoken("b"), Spoken("c", "length")])
+    reasons = ("length", "eos", "length", "repetition")
+    parrot = Parrot([Spoken("a", reason) for reason in reasons])
 
-    assert evaluate(parrot, "xyz", [list("abc")], DEFAULTS).truncated == 2
+    evaluation = evaluate(parrot, "wxyz", [list("abcd")], DEFAULTS)
+
+    assert (evaluation.truncated, evaluation.stopped) == (2, 1)
 
 
 def test_line_break_in_a_translation_does_not_shift_the_lines_after_it():

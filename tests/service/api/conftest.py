@@ -6,11 +6,12 @@ import pytest
 from starlette.testclient import TestClient
 
 from service.app import create_app
-from service.engine import Detection, Translation, TranslationOptions
+from service.engine import Detection, SentenceAttention, Translation, TranslationOptions
 from service.errors import UnsupportedPair
 from service.settings import Settings
 
 PAIRS = {("de", "en"), ("en", "de")}
+ATTENTION = SentenceAttention(["<2en>", "a", "</s>"], ["A", "</s>"], [[0.1, 0.8, 0.1], [0, 0, 1]])
 
 
 class ShoutingTranslator:
@@ -36,6 +37,7 @@ class ShoutingTranslator:
             score=-0.5,
             finish_reason="eos",
             alternatives=others,
+            attention=[ATTENTION] if request.attention else None,
         )
 
 
@@ -84,6 +86,7 @@ def app(models):
         max_beam=4,
         max_alternatives=3,
         max_tokens=50,
+        max_attention_characters=10,
     )
     return create_app(settings, models)
 

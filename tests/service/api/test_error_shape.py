@@ -1,10 +1,11 @@
 """Every failure of the native API has one shape, names the field and states the limit."""
 
 import json
+import math
 
 import pytest
 
-from service.errors import ModelFailure, Overloaded
+from service.errors import DeadlineExceeded, ModelFailure, Overloaded
 
 GOOD = {"text": "a", "source": "de", "target": "en"}
 
@@ -45,6 +46,24 @@ def failure(answer) -> dict:
         ({"alternatives": 4}, 400, "invalid_request", "alternatives", 3),
         ({"max_tokens": 0}, 400, "invalid_request", "max_tokens", 1),
         ({"max_tokens": 51}, 400, "invalid_request", "max_tokens", 50),
+        ({"length_penalty": "1"}, 400, "invalid_request", "length_penalty", None),
+        ({"length_penalty": True}, 400, "invalid_request", "length_penalty", None),
+        ({"length_penalty": math.nan}, 400, "invalid_request", "length_penalty", None),
+        ({"length_penalty": -0.1}, 400, "invalid_request", "length_penalty", 0),
+        ({"length_penalty": 10.1}, 400, "invalid_request", "length_penalty", 10),
+        ({"coverage_penalty": None}, 400, "invalid_request", "coverage_penalty", None),
+        ({"coverage_penalty": math.inf}, 400, "invalid_request", "coverage_penalty", None),
+        ({"coverage_penalty": -1}, 400, "invalid_request", "coverage_penalty", 0),
+        ({"coverage_penalty": 11}, 400, "invalid_request", "coverage_penalty", 10),
+        ({"no_repeat_ngram": 1.5}, 400, "invalid_request", "no_repeat_ngram", None),
+        ({"no_repeat_ngram": -1}, 400, "invalid_request", "no_repeat_ngram", 0),
+        ({"no_repeat_ngram": 17}, 400, "invalid_request", "no_repeat_ngram", 16),
+        ({"attention": 1}, 400, "invalid_request", "attention", None),
+        ({"attention": True, "text": ["a" * 6] * 2}, 413, "text_too_long", "attention", 10),
+        ({"priority": "urgent"}, 400, "invalid_request", "priority", None),
+        ({"deadline_seconds": "soon"}, 400, "invalid_request", "deadline_seconds", None),
+        ({"deadline_seconds": 0}, 400, "invalid_request", "deadline_seconds", 0),
+        ({"deadline_seconds": 3601}, 400, "invalid_request", "deadline_seconds", 3600),
         ({"format": "html"}, 400, "invalid_request", "format", None),
         ({"text": "a" * 21}, 413, "text_too_long", "text", 20),
         ({"text": ["a", "b" * 21]}, 413, "text_too_long", "text.1", 20),
@@ -152,6 +171,17 @@ def test_overload_says_when_to_come_again(client, models):
     assert failure(answer)["code"] == "overloaded"
 
 
+def test_deadline_that_passes_is_told_apart_from_other_failures(client, models):
+    async def come_too_late() -> None:
+        raise DeadlineExceeded("the deadline passed while decoding")
+
+    models.on_translate = come_too_late
+    answer = client.post("/v1/translate", json=GOOD | {"deadline_seconds": 5})
+
+    assert answer.status_code == 504
+    assert failure(answer)["code"] == "deadline_exceeded"
+
+
 @pytest.mark.parametrize("error", [RuntimeError("secret"), ModelFailure("the model failed")])
 def test_bug_tells_nothing_but_the_request_id(client, models, error):
     async def fail() -> None:
@@ -169,9 +199,10 @@ def test_description_of_the_api_knows_this_shape_and_no_422(client):
 
     answers = description["paths"]["/v1/translate"]["post"]["responses"]
     shape = {"application/json": {"schema": {"$ref": "#/components/schemas/FailureBody"}}}
-    assert {status: answers[status]["content"] for status in ("400", "413", "503")} == {
+    assert {status: answers[status]["content"] for status in ("400", "413", "503", "504")} == {
         "400": shape,
         "413": shape,
         "503": shape,
+        "504": shape,
     }
     assert "422" not in json.dumps(description)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import fields
 
 import pytest
 from starlette.testclient import TestClient
@@ -95,6 +96,49 @@ def test_options_that_are_not_given_are_left_to_the_model(client, models):
         TranslationOptions(beam=None, alternatives=0, max_tokens=None),
         TranslationOptions(beam=3, alternatives=1, max_tokens=7),
     ]
+
+
+def test_every_option_reaches_the_translator(client, models):
+    wanted = {
+        "beam": 3,
+        "length_penalty": 0.5,
+        "alternatives": 2,
+        "max_tokens": 7,
+        "no_repeat_ngram": 3,
+        "coverage_penalty": 0.25,
+        "attention": True,
+        "priority": "batch",
+    }
+
+    ask(client, text="a", **wanted)
+
+    assert models.options == [TranslationOptions(**wanted)]
+    assert wanted.keys() | {"deadline_seconds"} == {f.name for f in fields(TranslationOptions)}
+
+
+def test_deadline_is_one_for_all_texts_however_late_they_begin(models):
+    async def linger() -> None:
+        await asyncio.sleep(0.01)
+
+    models.on_translate = linger
+    with TestClient(create_app(Settings(), models)) as client:
+        ask(client, text=["a" * CHARACTERS_AT_ONCE] * 2, deadline_seconds=60)
+
+    first, second = (options.deadline_seconds for options in models.options)
+    assert second <= first - 0.01 < 60
+
+
+def test_attention_comes_only_if_asked_for(client):
+    asked, unasked = ask(client, text="a", attention=True), ask(client, text="a")
+
+    assert asked.json()["translations"][0]["attention"] == [
+        {
+            "source_tokens": ["<2en>", "a", "</s>"],
+            "target_tokens": ["A", "</s>"],
+            "weights": [[0.1, 0.8, 0.1], [0.0, 0.0, 1.0]],
+        }
+    ]
+    assert "attention" not in unasked.json()["translations"][0]
 
 
 def test_failure_of_one_text_stops_the_others(client, models):

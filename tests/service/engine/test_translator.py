@@ -1,15 +1,20 @@
 """Translators of a model that copies, so that what must come back is the text itself."""
 
 import asyncio
+import math
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import replace
+from itertools import cycle
+from time import monotonic
 
+import numpy as np
 import pytest
 
 from service.engine.scheduler import Scheduler
-from service.engine.search import EOS
+from service.engine.search import EOS, Hypothesis, SearchOptions
 from service.engine.translator import TranslationOptions, Translator
-from service.errors import InvalidRequest, ModelFailure, Overloaded
+from service.errors import DeadlineExceeded, InvalidRequest, ModelFailure, Overloaded
 
 TEXT = "Guten Morgen. Wie geht es dir?"
 
@@ -173,6 +178,137 @@ def test_cancelled_translation_frees_its_rows(translator, model):
     assert model.step_sizes[1] == 1
 
 
+class AnsweringScheduler:
+    """Answers every sentence at once, by what a test gives it, and notes how it was asked."""
+
+    def __init__(self, *hypotheses: Hypothesis) -> None:
+        self._hypotheses = cycle(hypotheses or [Hypothesis(0.0, ())])
+        self.asked = []
+
+    def submit(self, sources, options, *, priority, deadline):
+        self.asked += [(each, priority, deadline) for each in options]
+        futures = [Future() for _ in sources]
+        for future in futures:
+            future.set_result([next(self._hypotheses)])
+        return futures
+
+
+def test_options_reach_the_search(translator):
+    scheduler = AnsweringScheduler(Hypothesis(0.0, (), attention_TS=np.zeros((1, 5), np.float32)))
+
+    translate(
+        replace(translator, scheduler=scheduler),
+        TEXT,
+        beam=3,
+        length_penalty=0.5,
+        alternatives=1,
+        max_tokens=9,
+        no_repeat_ngram=2,
+        coverage_penalty=0.25,
+        attention=True,
+        priority="batch",
+    )
+
+    # The tag is the first token of a source.
+    options = SearchOptions(3, 0.5, 9, 2, 2, 0.25, with_attention=True, num_tags=1)
+    assert scheduler.asked == [(options, "batch", None)] * 2
+
+
+def test_options_that_are_not_given_are_the_bundles(translator, tokenizer):
+    scheduler = AnsweringScheduler()
+
+    translate(replace(translator, scheduler=scheduler), "Guten Morgen.")
+
+    most = math.ceil(1.5 * len(tokenizer.encode("Guten Morgen."))) + 4
+    assert scheduler.asked == [(SearchOptions(2, 1.0, most, num_tags=1), "interactive", None)]
+
+
+def test_deadline_is_one_for_all_sentences(translator):
+    scheduler, began = AnsweringScheduler(), monotonic()
+
+    translate(replace(translator, scheduler=scheduler), TEXT, deadline_seconds=60)
+
+    first, second = (deadline for _, _, deadline in scheduler.asked)
+    assert began <= first - 60 <= monotonic()
+    assert first == second
+
+
+def test_many_texts_let_others_go_first_and_share_a_deadline(translator):
+    scheduler = AnsweringScheduler()
+
+    list(
+        replace(translator, scheduler=scheduler).translate_all(
+            [TEXT, "Ende."], TranslationOptions(priority="interactive", deadline_seconds=60)
+        )
+    )
+
+    assert [priority for _, priority, _ in scheduler.asked] == ["batch"] * 3
+    assert len({deadline for _, _, deadline in scheduler.asked}) == 1
+
+
+def test_deadline_that_passes_gives_up_the_other_sentences(translator):
+    class LateScheduler:
+        def submit(self, sources, options, *, priority, deadline):
+            self.futures = [Future() for _ in sources]
+            self.futures[0].set_exception(DeadlineExceeded("too late"))
+            return self.futures
+
+    scheduler = LateScheduler()
+    late = replace(translator, scheduler=scheduler)
+
+    with pytest.raises(DeadlineExceeded):
+        translate(late, TEXT, deadline_seconds=1)
+    assert scheduler.futures[1].cancelled()
+    with pytest.raises(DeadlineExceeded):
+        list(late.translate_all([TEXT]))
+    assert scheduler.futures[1].cancelled()
+
+
+@pytest.mark.parametrize(
+    ("reasons", "worst"),
+    [
+        (["eos", "eos"], "eos"),
+        (["eos", "length"], "length"),
+        (["repetition", "length"], "repetition"),
+        (["eos", "repetition"], "repetition"),
+    ],
+)
+def test_text_ends_as_its_worst_sentence(translator, reasons, worst):
+    scheduler = AnsweringScheduler(*(Hypothesis(-1.0, (5,), reason) for reason in reasons))
+
+    translation = translate(replace(translator, scheduler=scheduler), TEXT)
+
+    assert translation.finish_reason == worst
+
+
+@pytest.mark.parametrize(("reason", "end"), [("eos", ["</s>"]), ("length", []), ("repetition", [])])
+def test_attention_lays_the_pieces_of_both_sides_beside_the_weights(
+    translator, tokenizer, reason, end
+):
+    source, target = tokenizer.encode("Guten Morgen."), tokenizer.encode("Das Haus")
+    weights = np.random.default_rng(1).random((len(target) + len(end), len(source) + 2))
+    hypothesis = Hypothesis(-1.0, tuple(target), reason, weights.astype(np.float32))
+    answering = replace(translator, scheduler=AnsweringScheduler(hypothesis))
+
+    [sentence] = translate(answering, "Guten Morgen.", attention=True).attention
+
+    assert sentence.source_tokens[0] == "<2en>"
+    assert sentence.source_tokens[-1] == "</s>"
+    assert "".join(sentence.source_tokens[1:-1]) == "▁Guten▁Morgen."
+    assert "".join(sentence.target_tokens) == "".join(["▁Das▁Haus", *end])
+    assert np.shape(sentence.weights) == weights.shape
+    assert max(len(str(weight)) for row in sentence.weights for weight in row) <= len("0.1234")
+    assert np.abs(np.array(sentence.weights) - weights).max() < 0.00005 + 1e-7
+
+
+def test_attention_is_none_unless_asked_for(translator):
+    assert translate(translator, TEXT).attention is None
+
+
+def test_text_without_words_has_no_attention_to_tell(translator):
+    assert translate(translator, "* * *", attention=True).attention == []
+
+
 def test_many_texts_come_back_in_order(translator):
     texts = [f"Satz {i}. Und {'noch ' * (i % 7)}einer." for i in range(300)]
 
@@ -184,9 +320,9 @@ class ReleasingScheduler(Scheduler):
 
     num_refused = 0
 
-    def submit(self, sources, options):
+    def submit(self, sources, options, **how):
         try:
-            return super().submit(sources, options)
+            return super().submit(sources, options, **how)
         except Overloaded:
             self.num_refused += 1
             self.release()
