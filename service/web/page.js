@@ -1,10 +1,15 @@
 // The page: what is typed goes to the service, what comes back is shown.
 
 import { listLanguages, translate } from "./api.js";
+import { heatMap } from "./attention.js";
 import { Languages } from "./languages.js";
 
 const PAUSE_MILLISECONDS = 250; // of typing, before a translation is asked for
-const ENDS = { eos: "the end of the sentence", length: "its length limit" };
+const ENDS = {
+  eos: "the end of the sentence",
+  length: "its length limit",
+  repetition: "its first repetition",
+};
 
 const element = (id) => document.getElementById(id);
 const languages = new Languages(element("source"), element("target"));
@@ -20,6 +25,7 @@ function request() {
     target: languages.target,
     alternatives: Number(element("count").value),
     ...(beam && { beam: Number(beam) }),
+    ...(element("attend").checked && { attention: true }),
   };
 }
 
@@ -62,6 +68,7 @@ function show(translation) {
     ? `Detected ${languages.name(translation.source)}`
     : "";
   showAlternatives(translation);
+  showAttention(translation);
   showFacts(translation);
   fit();
 }
@@ -77,6 +84,12 @@ function showAlternatives(translation) {
       return item;
     }),
   );
+}
+
+function showAttention(translation) {
+  const sentences = translation?.attention ?? [];
+  element("attention").hidden = sentences.length === 0;
+  element("maps").replaceChildren(...sentences.map(heatMap));
 }
 
 function showFacts(translation) {
@@ -149,7 +162,7 @@ async function start() {
     fit();
     updateSoon();
   });
-  for (const id of ["source", "target", "beam", "count"]) {
+  for (const id of ["source", "target", "beam", "count", "attend"]) {
     element(id).addEventListener("change", update);
   }
   element("swap").addEventListener("click", swap);
