@@ -137,7 +137,8 @@ class Beams:
     def count_candidates(self) -> int:
         """Return how many candidates of each row the next `advance` needs."""
         # One of them may be EOS; the best of a single row is enough, whatever it is.
-        enough = self._width + 1 if self._width > 1 else 1
+        # Where n-grams are blocked it is not: one candidate lets a model go on by itself.
+        enough = self._width + 1 if self._width > 1 or self._ngram_sizes else 1
         return enough + max((len(tokens) for _, _, tokens in self._blocked()), default=0)
 
     def join(
