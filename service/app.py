@@ -97,6 +97,7 @@ def _open_models(settings: Settings) -> Models:
         settings.bundles,
         max_rows=settings.max_rows,
         max_waiting_tokens=settings.max_waiting_tokens,
+        max_wait_seconds=settings.max_wait_seconds,
         workers=settings.workers or None,
     )
 

@@ -1,7 +1,8 @@
 """The series on `/metrics`; code elsewhere only counts.
 
 Labels come from closed sets: `model` is the name and version of a loaded bundle, `route`
-a route of the program, `status` a class such as `2xx`, `code` a class of `errors.py`.
+a route of the program, `status` a class such as `2xx`, `code` a class of `errors.py`,
+`priority` is interactive or batch, `stage` is waiting or decoding.
 """
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -20,7 +21,7 @@ REFUSED = Counter("dragoman_refused_total", "Requests answered by a failure.", [
 QUEUE_SECONDS = Histogram(
     "dragoman_queue_seconds",
     "From the arrival of a sentence in the waiting line to its admission to a batch.",
-    ["model"],
+    ["model", "priority"],
     buckets=(0.001, *_LATENCY_SECONDS),
 )
 STEP_SECONDS = Histogram(
@@ -44,8 +45,20 @@ USEFUL_ROWS = Counter(
     ["model"],
 )
 ROWS = Gauge("dragoman_rows", "Rows being decoded, all workers together.", ["model"])
-WAITING_SENTENCES = Gauge("dragoman_waiting_sentences", "Sentences in the waiting line.", ["model"])
-WAITING_TOKENS = Gauge("dragoman_waiting_tokens", "Their source tokens.", ["model"])
+WAITING_SENTENCES = Gauge(
+    "dragoman_waiting_sentences", "Sentences in the waiting line.", ["model", "priority"]
+)
+WAITING_TOKENS = Gauge("dragoman_waiting_tokens", "Their source tokens.", ["model", "priority"])
+PREDICTED_WAIT = Gauge(
+    "dragoman_predicted_wait_seconds",
+    "How long a sentence that arrives now would wait; 0 until a line has been measured.",
+    ["model", "priority"],
+)
+OVERLOADED = Counter(
+    "dragoman_overloaded_total",
+    "Texts that were not accepted, by reason: tokens, wait or unloading.",
+    ["model", "priority", "reason"],
+)
 SOURCE_TOKENS = Counter(
     "dragoman_source_tokens_total", "Source tokens of finished sentences.", ["model"]
 )
@@ -58,7 +71,10 @@ SENTENCES = Counter(
     ["model", "finish_reason"],
 )
 CANCELLED = Counter(
-    "dragoman_cancelled_sentences_total", "Sentences whose caller went away.", ["model"]
+    "dragoman_cancelled_sentences_total", "Sentences whose caller went away.", ["model", "stage"]
+)
+EXPIRED = Counter(
+    "dragoman_expired_sentences_total", "Sentences whose deadline passed.", ["model", "stage"]
 )
 FAILED = Counter("dragoman_failed_sentences_total", "Sentences lost with their batch.", ["model"])
 MODEL_INFO = Gauge(

@@ -38,6 +38,9 @@ class Settings(BaseSettings):
     max_waiting_tokens: Annotated[
         int, Field(ge=1, description="Source tokens that may wait before new texts are refused.")
     ] = 32_768
+    max_wait_seconds: Annotated[
+        float, Field(gt=0, description="Longest predicted wait at which new texts are accepted.")
+    ] = 4.0
     max_texts: Annotated[int, Field(ge=1, description="Texts in one request.")] = 256
     max_text_characters: Annotated[int, Field(ge=1, description="Characters in one text.")] = 50_000
     max_body_bytes: Annotated[int, Field(ge=1, description="Bytes in the body of a request.")] = (

@@ -16,6 +16,7 @@ from models.tokenizer import BOS, EOS
 from service import metrics
 from service.engine.detector import Detection, Detector
 from service.engine.onnx_batch import OnnxBatch
+from service.engine.policy import Policy
 from service.engine.scheduler import Scheduler
 from service.engine.sessions import Sessions
 from service.engine.translator import Translator
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 # A step takes milliseconds; one that takes this long will not end.
 _STALL_SECONDS = 60.0
+_POLICY = Policy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Models:
         *,
         max_rows: int = 64,
         max_waiting_tokens: int = 32_768,
+        max_wait_seconds: float = 4.0,
         workers: int | None = None,
     ) -> Self:
         """Load the newest version of every bundle under `root`, and run each once.
@@ -70,6 +73,7 @@ class Models:
         Args:
             max_rows: rows that one worker decodes together.
             max_waiting_tokens: source tokens that may wait at a model before texts are refused.
+            max_wait_seconds: longest predicted wait at which interactive texts are accepted.
             workers: decoding threads of a model; by default one for each CPU core.
 
         Raises:
@@ -81,7 +85,11 @@ class Models:
         if not newest:
             raise FileNotFoundError(f"there is no bundle under {root}")
         start = partial(
-            _start, max_rows=max_rows, max_waiting_tokens=max_waiting_tokens, workers=workers
+            _start,
+            max_rows=max_rows,
+            max_waiting_tokens=max_waiting_tokens,
+            policy=Policy(max_wait_seconds=max_wait_seconds),
+            workers=workers,
         )
         translators: list[Translator] = []
         descriptions: list[ModelDescription] = []
@@ -175,7 +183,12 @@ def open_translator(
 
 
 def _start(
-    bundle: Bundle, *, max_rows: int, max_waiting_tokens: int, workers: int | None
+    bundle: Bundle,
+    *,
+    max_rows: int,
+    max_waiting_tokens: int,
+    workers: int | None,
+    policy: Policy = _POLICY,
 ) -> tuple[list[Translator], ModelDescription]:
     began = monotonic()
     manifest, tokenizer, sessions = bundle.manifest, bundle.tokenizer(), Sessions(bundle)
@@ -187,6 +200,7 @@ def _start(
         max_rows=max_rows,
         max_waiting_tokens=max_waiting_tokens,
         model=bundle.identity,
+        policy=policy,
     )
     translators = [
         Translator(

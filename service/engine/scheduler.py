@@ -2,53 +2,50 @@ r"""Continuous batching: many sentences share each decoder step.
 
 A sentence joins a batch between two steps and leaves it as soon as its own beam is done, so
 a short sentence never waits for a long one, and nobody waits for a batch to fill. `submit`
-is the only door, any thread may use it; several workers take from one waiting line.
+is the only door, any thread may use it; several workers take from one waiting room.
 
-    submit -> waiting line -> worker 0 -> Future
+    submit -> waiting room -> worker 0 -> Future
                          \--> worker 1 -> Future
+
+What is accepted ends: in hypotheses, in a failure, by its deadline or by its caller.
 """
 
+import logging
 import math
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from functools import partial
 from time import monotonic
+from typing import get_args
 
 from service import metrics
+from service.engine.admission import Admission
+from service.engine.deadlines import Deadlines
+from service.engine.forecast import Forecast
+from service.engine.policy import Policy
 from service.engine.search import Hypothesis, SearchOptions
-from service.engine.waiting_line import Priority, Sentence, WaitingLine
+from service.engine.waiting_line import Priority, Sentence
+from service.engine.waiting_room import Vacancy, WaitingRoom
 from service.engine.worker import MakeBatch, Worker, fail
-from service.errors import InvalidRequest, Overloaded
+from service.errors import DeadlineExceeded, InvalidRequest, ModelFailure, Overloaded
 
-# With these, what a turn contributed to the measured speed is halved after 350 turns.
-_SPEED_DECAY = 0.998
+log = logging.getLogger(__name__)
+
+_PRIORITIES: tuple[Priority, ...] = get_args(Priority)
 # A step may outlast the patience of `close`; then the thread is left behind.
 _ABORT_SECONDS = 2.0
 _UNLOADING = "the model is being unloaded"
-
-
-class Speed:
-    """Source tokens decoded per second of work, as a moving average over turns."""
-
-    def __init__(self) -> None:
-        self._tokens = 0.0
-        self._seconds = 0.0
-
-    def note(self, num_tokens: int, seconds: float) -> None:
-        """Add one turn of one worker."""
-        self._tokens = _SPEED_DECAY * self._tokens + num_tokens
-        self._seconds = _SPEED_DECAY * self._seconds + seconds
-
-    def seconds_for(self, num_tokens: int, workers: int) -> int:
-        """Return how long so many tokens will take, in whole seconds and at least 1."""
-        if not self._tokens:
-            return 1
-        return max(1, math.ceil(num_tokens * self._seconds / self._tokens / max(1, workers)))
+_POLICY = Policy()
 
 
 class Scheduler:
-    """Decodes sentences in batches that change with every step, on several threads."""
+    """Decodes sentences in batches that change with every step, on several threads.
+
+    Args:
+        max_rows: rows that one worker decodes together.
+        max_waiting_tokens: source tokens of one priority that may wait before texts are refused.
+    """
 
     def __init__(
         self,
@@ -58,17 +55,19 @@ class Scheduler:
         max_rows: int,
         max_waiting_tokens: int,
         model: str = "",
+        policy: Policy = _POLICY,
     ) -> None:
         self._max_rows = max_rows
-        self._max_waiting_tokens = max_waiting_tokens
-        self._line = WaitingLine()
-        self._speed = Speed()
+        self._model = model
+        self._room = WaitingRoom(policy)
+        self._admission = Admission(self._room, policy, max_waiting_tokens, model)
+        self._deadlines = Deadlines(f"deadlines {model}")
+        # Work that a worker took in its present turn, if somebody still waits.
+        self._taken: dict[Worker, int] = {}
         self._is_closed = self._is_aborted = False
         self._changed = threading.Condition()
-        self._waiting_sentences = metrics.WAITING_SENTENCES.labels(model)
-        self._waiting_tokens = metrics.WAITING_TOKENS.labels(model)
         self._rows = metrics.ROWS.labels(model)
-        self._cancelled = metrics.CANCELLED.labels(model)
+        self._queue_seconds = {p: metrics.QUEUE_SECONDS.labels(model, p) for p in _PRIORITIES}
         self._workers = [Worker(make_batch, self, model, i) for i in range(workers)]
         self._working = set(self._workers)
         for worker in self._workers:
@@ -94,12 +93,14 @@ class Scheduler:
     ) -> list[Future[list[Hypothesis]]]:
         """Queue the sentences of one text, given as token ids, all of them or none.
 
-        A future's result is the sentence's hypotheses, best first. Cancelling it frees the
-        sentence's place in the line at once, or its rows before the next step.
+        A future's result is the sentence's hypotheses, best first; it fails with
+        DeadlineExceeded if they are not there by `deadline`, as `time.monotonic` counts.
+        Cancelling it frees the sentence's place in the line at once, or its rows before the
+        next step; so does the deadline.
 
         Raises:
             InvalidRequest: a beam is wider than the batch.
-            Overloaded: more tokens are waiting than may be, or the model is being unloaded.
+            Overloaded: more is waiting than may be, or the model is being unloaded.
         """
         width = max((each.width for each in options), default=0)
         if width > self._max_rows:
@@ -108,14 +109,21 @@ class Scheduler:
         pairs = zip(sources, options, strict=True)
         sentences = [Sentence(*pair, priority, deadline) for pair in pairs]
         with self._changed:
-            self._check_room()
+            self._admission.check(priority, 0 if self._is_closed else len(self._working))
             for sentence in sentences:
-                self._line.add(sentence)
-            self._show_line()
+                # First, for a worker that takes it asks for what has expired before it steps.
+                self._deadlines.add(sentence)
+                self._room.add(sentence)
+            self._show_lines()
             self._changed.notify_all()
         for sentence in sentences:
             sentence.future.add_done_callback(partial(self._on_done, sentence))
         return [sentence.future for sentence in sentences]
+
+    def forget_speed(self) -> None:
+        """Predict no wait until the speed has been measured anew."""
+        with self._changed:
+            self._admission.forecast = Forecast()
 
     def close(self, timeout_seconds: float | None = None) -> None:
         """Finish what was accepted, then stop; what is not done in time fails."""
@@ -127,65 +135,92 @@ class Scheduler:
             worker.join(None if deadline is None else max(0.0, deadline - monotonic()))
         if any(worker.is_alive for worker in self._workers):
             self._abort()
+        self._deadlines.close()
 
     def await_work(self, worker: Worker) -> bool:
         """See `Supply`."""
+        self._deadlines.expire()
         with self._changed:
             self._rows.set(sum(each.rows for each in self._workers))
             self._changed.wait_for(
-                lambda: worker.rows or len(self._line) or self._is_closed or self._is_aborted
+                lambda: worker.rows or len(self._room) or self._is_closed or self._is_aborted
             )
-            return not self._is_aborted and bool(worker.rows or len(self._line))
+            return not self._is_aborted and bool(worker.rows or len(self._room))
 
     def take(self, worker: Worker) -> list[Sentence]:
-        """See `Supply`. Never more than leaves the other workers their share."""
-        with self._changed:
-            free = self._max_rows - worker.rows
-            rows_of_all = self._line.rows + sum(each.rows for each in self._working)
-            share = math.ceil(rows_of_all / len(self._working)) - worker.rows
-            # Nobody is encoded alone when many wait: then a quarter of the rows must be free.
-            has_room = free >= min(self._max_rows // 4, self._line.rows)
-            if worker.rows and not (share > 0 and has_room):
-                return []
-            taken = self._line.take(min(free, share), free)
-            worker.rows += sum(sentence.options.width for sentence in taken)
-            self._show_line()
-            return taken
-
-    def note_turn(self, num_tokens: int, seconds: float) -> None:
         """See `Supply`."""
         with self._changed:
-            self._speed.note(num_tokens, seconds)
+            if not len(self._room):
+                self._taken.pop(worker, None)
+                return []
+            try:
+                taken = self._room.take(self._vacancy(worker))
+            except Exception:
+                # Nobody would ever be taken again: rather an error than to wait for ever.
+                log.exception("admission failed", extra={"model": self._model})
+                taken, abandoned = [], self._empty_room()
+            else:
+                abandoned = []
+                self._note_taken(worker, taken)
+        failed = fail(abandoned, ModelFailure, "the model failed")
+        metrics.FAILED.labels(self._model).inc(failed)
+        return taken
+
+    def note_turn(self, worker: Worker, seconds: float) -> None:
+        """See `Supply`."""
+        with self._changed:
+            work = self._taken.pop(worker, None)
+            if work is not None:
+                self._admission.forecast.note(work, seconds)
 
     def leave(self, worker: Worker) -> None:
         """See `Supply`. With the last worker goes all hope of those who wait."""
         with self._changed:
             self._working.discard(worker)
-            abandoned = [] if self._working else self._empty_line()
+            abandoned = [] if self._working else self._empty_room()
         fail(abandoned, Overloaded, _UNLOADING)
 
-    def _check_room(self) -> None:
-        if self._is_closed or not self._working:
-            raise Overloaded(_UNLOADING)
-        if self._line.tokens > self._max_waiting_tokens:
-            seconds = self._speed.seconds_for(self._line.tokens, len(self._working))
-            message = (
-                f"{self._line.tokens} tokens are waiting, more than {self._max_waiting_tokens}"
-            )
-            raise Overloaded(message, retry_after_seconds=seconds)
+    def _vacancy(self, worker: Worker) -> Vacancy:
+        rows_of_all = self._room.rows + sum(each.rows for each in self._working)
+        batch = worker.active if self._room.lines["batch"] else []
+        return Vacancy(
+            total=self._max_rows,
+            free=self._max_rows - worker.rows,
+            share=math.ceil(rows_of_all / len(self._working)) - worker.rows,
+            batch=sum(each.options.width for each in batch if each.priority == "batch"),
+        )
+
+    def _note_taken(self, worker: Worker, taken: Sequence[Sentence]) -> None:
+        if len(self._room):
+            self._taken[worker] = sum(sentence.work for sentence in taken)
+        else:
+            self._taken.pop(worker, None)
+        if not taken:
+            return
+        now = monotonic()
+        for sentence in taken:
+            worker.rows += sentence.options.width
+            self._queue_seconds[sentence.priority].observe(now - sentence.arrived)
+        self._show_lines()
 
     def _on_done(self, sentence: Sentence, future: Future[list[Hypothesis]]) -> None:
-        if not future.cancelled():
+        self._deadlines.discard(sentence)
+        if future.cancelled():
+            counter = metrics.CANCELLED
+        elif isinstance(future.exception(), DeadlineExceeded):
+            counter = metrics.EXPIRED
+        else:
             return
-        self._cancelled.inc()
         with self._changed:
-            if self._line.remove(sentence):
-                self._show_line()
+            was_waiting = self._room.remove(sentence)
+            if was_waiting:
+                self._show_lines()
+        counter.labels(self._model, "waiting" if was_waiting else "decoding").inc()
 
     def _abort(self) -> None:
         with self._changed:
             self._is_aborted = True
-            abandoned = self._empty_line()
+            abandoned = self._empty_room()
             self._changed.notify_all()
         for worker in self._workers:
             abandoned += worker.active
@@ -193,11 +228,14 @@ class Scheduler:
         for worker in self._workers:
             worker.join(_ABORT_SECONDS)
 
-    def _empty_line(self) -> list[Sentence]:
-        waiting = self._line.clear()
-        self._show_line()
+    def _empty_room(self) -> list[Sentence]:
+        waiting = self._room.clear()
+        self._show_lines()
         return waiting
 
-    def _show_line(self) -> None:
-        self._waiting_sentences.set(len(self._line))
-        self._waiting_tokens.set(self._line.tokens)
+    def _show_lines(self) -> None:
+        for priority, line in self._room.lines.items():
+            metrics.WAITING_SENTENCES.labels(self._model, priority).set(len(line))
+            metrics.WAITING_TOKENS.labels(self._model, priority).set(line.tokens)
+            seconds = self._admission.predict(priority, len(self._working))
+            metrics.PREDICTED_WAIT.labels(self._model, priority).set(seconds)

@@ -1,7 +1,7 @@
 """Sentences that wait for a worker: taken oldest first, together with others of their length.
 
-A batch of like lengths needs little padding. Not safe between threads by itself; the
-scheduler's lock guards it.
+A batch of like lengths needs little padding, and sentences of one beam width are decoded
+together. Not safe between threads by itself; the scheduler's lock guards it.
 """
 
 from collections import OrderedDict
@@ -11,12 +11,8 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Literal
 
+from service.engine.policy import Policy
 from service.engine.search import Hypothesis, SearchOptions
-
-# Sentences taken together are at most half as long again as the shortest, and a few tokens.
-_LENGTH_RATIO = 1.5
-_LENGTH_SLACK = 4
-
 
 Priority = Literal["interactive", "batch"]
 
@@ -29,99 +25,108 @@ class Sentence:
     options: SearchOptions
     priority: Priority = "interactive"
     deadline: float | None = None
-    """Until when somebody waits for it, on the monotonic clock."""
+    """When it fails if it is not done, as `time.monotonic` counts."""
     future: Future[list[Hypothesis]] = field(default_factory=Future)
     arrived: float = field(default_factory=monotonic)
     number: int = -1
     """Place in the order of arrival, given by the waiting line."""
+    length: int = field(init=False)
+    """Source tokens."""
+
+    def __post_init__(self) -> None:
+        self.length = len(self.source)
 
     @property
-    def length(self) -> int:
-        """Source tokens."""
-        return len(self.source)
+    def work(self) -> int:
+        """What it costs to decode, in source tokens times rows."""
+        return self.length * self.options.width
 
 
 class WaitingLine:
-    """Keeps sentences by length, each length in the order of arrival."""
+    """Keeps sentences in the order of arrival, and by width and length."""
 
-    def __init__(self) -> None:
-        self._sentences_by_length: dict[int, OrderedDict[int, Sentence]] = {}
-        self._count = 0
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._sentences: OrderedDict[int, Sentence] = OrderedDict()
+        self._by_length_by_width: dict[int, dict[int, OrderedDict[int, Sentence]]] = {}
         self._next_number = 0
         self.tokens = 0
         """Source tokens of all that wait."""
         self.rows = 0
         """Rows that all who wait will take."""
+        self.work = 0
+        """What all who wait will cost; see `Sentence.work`."""
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._sentences)
+
+    @property
+    def oldest(self) -> Sentence | None:
+        """Who has waited longest."""
+        return next(iter(self._sentences.values()), None)
 
     def add(self, sentence: Sentence) -> None:
         """Put a sentence at the end."""
         sentence.number = self._next_number
         self._next_number += 1
-        line = self._sentences_by_length.setdefault(sentence.length, OrderedDict())
-        line[sentence.number] = sentence
+        self._sentences[sentence.number] = sentence
+        by_length = self._by_length_by_width.setdefault(sentence.options.width, {})
+        by_length.setdefault(sentence.length, OrderedDict())[sentence.number] = sentence
         self._account(sentence, 1)
 
     def remove(self, sentence: Sentence) -> bool:
         """Take a sentence out, wherever it stands; False if it is not waiting."""
-        line = self._sentences_by_length.get(sentence.length)
-        if line is None or sentence.number not in line:
+        if self._sentences.get(sentence.number) is not sentence:
             return False
-        del line[sentence.number]
-        if not line:
-            del self._sentences_by_length[sentence.length]
+        del self._sentences[sentence.number]
+        by_length = self._by_length_by_width[sentence.options.width]
+        del by_length[sentence.length][sentence.number]
+        if not by_length[sentence.length]:
+            del by_length[sentence.length]
         self._account(sentence, -1)
         return True
 
-    def oldest(self) -> Sentence | None:
-        """Return who has waited longest, without taking it."""
-        firsts = (next(iter(line.values())) for line in self._sentences_by_length.values())
-        return min(firsts, key=lambda sentence: sentence.number, default=None)
-
-    def take(self, max_rows: int, max_rows_oldest: int) -> list[Sentence]:
-        """Take the oldest sentence, then those nearest to it in length.
+    def take(self, max_rows: int, max_rows_oldest: int, max_work: float) -> list[Sentence]:
+        """Take the oldest sentence, then those of its width that are nearest to it in length.
 
         Nobody overtakes an oldest sentence that is too wide: then nothing is taken.
 
         Args:
             max_rows: rows that all of them may need together.
             max_rows_oldest: rows that the oldest may need if it is taken alone.
+            max_work: what all of them may cost together; the oldest may cost more.
         """
-        oldest = self.oldest()
+        oldest = self.oldest
         if oldest is None or oldest.options.width > max_rows_oldest:
             return []
         taken = [oldest]
-        rows = max_rows - oldest.options.width
+        room, work = max_rows // oldest.options.width, oldest.work
         for sentence in self._nearest(oldest):
-            if sentence.options.width > rows:
+            work += sentence.work
+            if len(taken) >= room or work > max_work:
                 break
             taken.append(sentence)
-            rows -= sentence.options.width
         for sentence in taken:
             self.remove(sentence)
         return taken
 
     def clear(self) -> list[Sentence]:
         """Take everybody out."""
-        lines = self._sentences_by_length.values()
-        waiting = [sentence for line in lines for sentence in line.values()]
+        waiting = list(self._sentences.values())
         for sentence in waiting:
             self.remove(sentence)
         return waiting
 
     def _nearest(self, oldest: Sentence) -> Iterator[Sentence]:
-        lengths = sorted(self._sentences_by_length, key=lambda each: abs(each - oldest.length))
+        by_length = self._by_length_by_width[oldest.options.width]
         shortest = longest = oldest.length
-        for length in lengths:
+        for length in sorted(by_length, key=lambda each: abs(each - oldest.length)):
             shortest, longest = min(shortest, length), max(longest, length)
-            if longest > _LENGTH_RATIO * shortest + _LENGTH_SLACK:
+            if longest > self._policy.length_ratio * shortest + self._policy.length_slack:
                 return
-            line = self._sentences_by_length[length].values()
-            yield from (sentence for sentence in line if sentence is not oldest)
+            yield from (each for each in by_length[length].values() if each is not oldest)
 
     def _account(self, sentence: Sentence, sign: int) -> None:
-        self._count += sign
         self.tokens += sign * sentence.length
         self.rows += sign * sentence.options.width
+        self.work += sign * sentence.work

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from service import metrics
 from service.engine.search import Beams, StepResult
 from service.engine.waiting_line import Sentence
-from service.errors import DeadlineExceeded, ModelFailure, ServiceError
+from service.errors import ModelFailure, ServiceError
 
 log = logging.getLogger(__name__)
 
@@ -64,8 +64,8 @@ class Supply(Protocol):
     def take(self, worker: "Worker") -> list[Sentence]:
         """Take from those who wait what this worker should decode next."""
 
-    def note_turn(self, num_tokens: int, seconds: float) -> None:
-        """Hear how long a turn took and how many source tokens it finished."""
+    def note_turn(self, worker: "Worker", seconds: float) -> None:
+        """Hear how long a turn took, of which `take` was a part."""
 
     def leave(self, worker: "Worker") -> None:
         """Hear that this worker will take no more."""
@@ -79,11 +79,12 @@ class Worker:
         self._supply = supply
         self._model = model
         self._lanes: dict[int, _Lane] = {}
+        # Those taken in this turn, whether their lane has admitted them yet or not.
+        self._joining: list[Sentence] = []
         self._turn_began: float | None = None
         self._thread = threading.Thread(
             target=self._run, name=f"decoding {model} {number}", daemon=True
         )
-        self._queue_seconds = metrics.QUEUE_SECONDS.labels(model)
         self.rows = 0
         """Rows that its sentences may use."""
 
@@ -101,7 +102,8 @@ class Worker:
     @property
     def active(self) -> list[Sentence]:
         """The sentences being decoded, as a copy; any thread may ask."""
-        return [sentence for lane in list(self._lanes.values()) for sentence in lane.active]
+        lanes = list(self._lanes.values())
+        return [*self._joining, *(sentence for lane in lanes for sentence in lane.active)]
 
     def start(self) -> None:
         """Begin to take sentences."""
@@ -115,37 +117,39 @@ class Worker:
         try:
             while self._supply.await_work(self):
                 began = self._turn_began = monotonic()
-                num_tokens = self._turn(began)
+                self._turn()
                 self._turn_began = None
-                self._supply.note_turn(num_tokens, monotonic() - began)
+                self._supply.note_turn(self, monotonic() - began)
         finally:
             for lane in self._lanes.values():
                 lane.fail()
+            _fail_for_model(self._joining, self._model)
             self._count_rows()
             self._supply.leave(self)
 
-    def _turn(self, now: float) -> int:
-        """Take every lane one step further; return the source tokens that were finished."""
+    def _turn(self) -> None:
+        """Take every lane one step further."""
         for lane in self._lanes.values():
-            lane.drop_settled(now)
+            lane.drop_settled()
         self._count_rows()
-        joining = self._take()
-        num_tokens = 0
-        for width in list(self._lanes):
-            num_tokens += self._lanes[width].turn(joining.get(width, []))
+        self._joining = self._supply.take(self)
+        joining = self._by_width(self._joining)
+        for width, lane in self._lanes.items():
+            lane.turn(joining.get(width, []))
+        self._joining = []
         self._count_rows()
-        return num_tokens
 
-    def _take(self) -> dict[int, list[Sentence]]:
-        """Take from those who wait, by the width of their beams; each has a lane then."""
+    def _by_width(self, sentences: Sequence[Sentence]) -> dict[int, list[Sentence]]:
+        """Group sentences by the width of their beams; each group has a lane then."""
         joining: dict[int, list[Sentence]] = {}
-        taken = self._supply.take(self)
-        now = monotonic() if taken else 0.0
-        for sentence in taken:
-            self._queue_seconds.observe(now - sentence.arrived)
+        for sentence in sentences:
             joining.setdefault(sentence.options.width, []).append(sentence)
         for width in joining.keys() - self._lanes.keys():
-            self._lanes[width] = _Lane(self._make_batch(width), width, self._model)
+            try:
+                self._lanes[width] = _Lane(self._make_batch(width), width, self._model)
+            except Exception:
+                log.exception("no batch could be made", extra={"model": self._model})
+                _fail_for_model(joining[width], self._model)
         return joining
 
     def _count_rows(self) -> None:
@@ -167,27 +171,23 @@ class _Lane:
         self.active: list[Sentence] = []
         """In the order in which the beams hold them; replaced, never changed."""
 
-    def turn(self, joining: Sequence[Sentence]) -> int:
-        """Admit, step, retire; return the source tokens that were finished."""
+    def turn(self, joining: Sequence[Sentence]) -> None:
+        """Admit, step, retire."""
         try:
             if joining:
                 self._admit(joining)
             if self.active:
                 self._step()
-            return self._retire()
+            self._retire()
         except Exception:
             # The rows are lost, but no caller may be left waiting for them, and the next
             # sentence may still succeed: fail these and carry on.
             extra = {"model": self._model, "sentences": len(self.active)}
             log.exception("decoding failed", extra=extra)
             self.fail()
-            return 0
 
-    def drop_settled(self, now: float) -> None:
+    def drop_settled(self) -> None:
         """Free the rows of sentences that were given up, or whose deadline has passed."""
-        for sentence in self.active:
-            if sentence.deadline is not None and sentence.deadline <= now:
-                fail([sentence], DeadlineExceeded, "the deadline passed while decoding")
         is_open = np.array([not sentence.future.done() for sentence in self.active], np.bool_)
         if not is_open.all():
             self._keep(is_open)
@@ -196,7 +196,7 @@ class _Lane:
         """Fail all sentences and forget them."""
         failed, self.active = self.active, []
         self._clear()
-        metrics.FAILED.labels(self._model).inc(fail(failed, ModelFailure, "the model failed"))
+        _fail_for_model(failed, self._model)
 
     def _admit(self, joining: Sequence[Sentence]) -> None:
         began = monotonic()
@@ -219,16 +219,14 @@ class _Lane:
             beams.advance(result)
         self._step_seconds.observe(monotonic() - began)
 
-    def _retire(self) -> int:
+    def _retire(self) -> None:
         is_done_N = self._beams.is_done
-        num_tokens = 0
         for i in np.flatnonzero(is_done_N).tolist():
             sentence, found = self.active[i], self._beams.hypotheses(i)
             try:
                 sentence.future.set_result(found)
             except InvalidStateError:
                 continue  # cancelled during the step: there is nobody to tell
-            num_tokens += sentence.length
             best = found[0]
             is_ended = best.finish_reason == "eos"
             metrics.SENTENCES.labels(self._model, best.finish_reason).inc()
@@ -236,7 +234,6 @@ class _Lane:
             metrics.TARGET_TOKENS.labels(self._model).inc(len(best.tokens) + is_ended)
         if is_done_N.any():
             self._keep(~is_done_N)
-        return num_tokens
 
     def _keep(self, keep_N: NDArray[np.bool_]) -> None:
         self.active = [self.active[old] for old in self._beams.keep(keep_N).tolist()]
@@ -259,3 +256,7 @@ def fail(sentences: Sequence[Sentence], kind: type[ServiceError], message: str) 
             continue  # cancelled, or done a moment ago
         failed += 1
     return failed
+
+
+def _fail_for_model(sentences: Sequence[Sentence], model: str) -> None:
+    metrics.FAILED.labels(model).inc(fail(sentences, ModelFailure, "the model failed"))

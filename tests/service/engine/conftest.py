@@ -1,11 +1,17 @@
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.engine.search import EOS, StepResult
+from service.engine.scheduler import Scheduler
+from service.engine.search import EOS, Hypothesis, SearchOptions, StepResult
+from service.engine.worker import MakeBatch
+
+GREEDY = SearchOptions(width=1)
+BEAM = SearchOptions(width=2)
 
 
 class CopyingModel:
@@ -73,3 +79,47 @@ class CopyingBatch:
 @pytest.fixture
 def model() -> CopyingModel:
     return CopyingModel()
+
+
+@pytest.fixture
+def scheduler(model) -> Iterator[Scheduler]:
+    scheduler = Scheduler(model, workers=1, max_rows=4, max_waiting_tokens=3)
+    yield scheduler
+    model.may_step.set()
+    scheduler.close()
+
+
+@pytest.fixture
+def busy(scheduler, model) -> Scheduler:
+    """A scheduler held in the middle of a step, with one endless sentence in its batch."""
+    model.may_step.clear()
+    submit(scheduler, [10] * 200, GREEDY)
+    assert model.is_stepping.wait(timeout=5)
+    return scheduler
+
+
+def submit(
+    scheduler: Scheduler, source: Sequence[int], options: SearchOptions
+) -> Future[list[Hypothesis]]:
+    return scheduler.submit([source], [options])[0]
+
+
+def tokens(future: Future[list[Hypothesis]]) -> list[int]:
+    return list(future.result(5)[0].tokens)
+
+
+def each_its_own(models: Sequence[CopyingModel]) -> MakeBatch:
+    """Give each worker another model, in the order in which they begin."""
+    left = iter(models)
+
+    def make_batch(width: int) -> CopyingBatch:
+        return next(left)(width)
+
+    return make_batch
+
+
+def hold(model: CopyingModel, is_held: threading.Event) -> None:
+    """Stop in the middle of a step."""
+    model.may_step.clear()
+    is_held.set()
+    assert model.may_step.wait(timeout=5)

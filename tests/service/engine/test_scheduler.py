@@ -1,55 +1,21 @@
 import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
 
 import pytest
 from prometheus_client import REGISTRY
 
-from service.engine.scheduler import Scheduler, Speed
-from service.engine.search import Hypothesis, SearchOptions
-from service.engine.worker import MakeBatch
-from service.errors import InvalidRequest, ModelFailure, Overloaded
-from tests.service.engine.conftest import CopyingBatch, CopyingModel
-
-GREEDY = SearchOptions(width=1)
-BEAM = SearchOptions(width=2)
-
-
-def submit(
-    scheduler: Scheduler, source: Sequence[int], options: SearchOptions
-) -> Future[list[Hypothesis]]:
-    return scheduler.submit([source], [options])[0]
-
-
-def tokens(future: Future[list[Hypothesis]]) -> list[int]:
-    return list(future.result(5)[0].tokens)
-
-
-def each_its_own(models: Sequence[CopyingModel]) -> MakeBatch:
-    """Give each worker another model, in the order in which they begin."""
-    left = iter(models)
-
-    def make_batch(width: int) -> CopyingBatch:
-        return next(left)(width)
-
-    return make_batch
-
-
-@pytest.fixture
-def scheduler(model) -> Iterator[Scheduler]:
-    scheduler = Scheduler(model, workers=1, max_rows=4, max_waiting_tokens=3)
-    yield scheduler
-    model.may_step.set()
-    scheduler.close()
-
-
-@pytest.fixture
-def busy(scheduler, model) -> Scheduler:
-    """A scheduler held in the middle of a step, with one endless sentence in its batch."""
-    model.may_step.clear()
-    submit(scheduler, [10] * 200, GREEDY)
-    assert model.is_stepping.wait(timeout=5)
-    return scheduler
+from service.engine.policy import Policy
+from service.engine.scheduler import Scheduler
+from service.engine.search import SearchOptions
+from service.errors import InvalidRequest, Overloaded
+from tests.service.engine.conftest import (
+    BEAM,
+    GREEDY,
+    CopyingModel,
+    each_its_own,
+    hold,
+    submit,
+    tokens,
+)
 
 
 def test_sentences_decoded_together_equal_sentences_decoded_alone(model):
@@ -143,37 +109,6 @@ def test_idle_worker_gets_its_share():
     scheduler.close()
 
 
-def test_model_failure_reaches_every_caller_and_spares_the_next(busy, model):
-    failing = submit(busy, [20], GREEDY)
-    model.fails = True
-    model.may_step.set()
-    with pytest.raises(ModelFailure):
-        failing.result(5)
-    model.fails = False
-
-    assert tokens(submit(busy, [30], GREEDY)) == [30]
-    assert busy.is_alive
-
-
-def test_model_failure_spares_the_other_workers_batch():
-    sound, broken = CopyingModel(), CopyingModel()
-    sound.may_step.clear()
-    broken.may_step.clear()
-    broken.fails = True
-    models = [sound, broken]
-    scheduler = Scheduler(each_its_own(models), workers=2, max_rows=8, max_waiting_tokens=1000)
-
-    futures = scheduler.submit([[10, 10]] * 8, [GREEDY] * 8)
-    for model in models:
-        assert model.is_stepping.wait(timeout=5)
-        model.may_step.set()
-    errors = [future.exception(5) for future in futures]
-
-    assert [error for error in errors if error is None] == [None] * 4
-    assert sum(isinstance(error, ModelFailure) for error in errors) == 4
-    scheduler.close()
-
-
 def test_full_waiting_line_refuses_with_overloaded(busy):
     submit(busy, [20] * 4, GREEDY)
 
@@ -205,104 +140,76 @@ def test_beam_wider_than_the_batch_is_refused(scheduler):
     assert refused.value.field == "beam"
 
 
-def test_cancelled_sentence_frees_its_rows(scheduler, model):
+def test_interactive_sentence_does_not_wait_behind_a_long_line_of_batch(model):
+    scheduler = Scheduler(model, workers=1, max_rows=4, max_waiting_tokens=9999)
     model.may_step.clear()
-    abandoned = submit(scheduler, [10] * 200, SearchOptions(width=4))
+    batch = scheduler.submit([[10, 11, 12]] * 100, [GREEDY] * 100, priority="batch")
     assert model.is_stepping.wait(timeout=5)
-    waiting = submit(scheduler, [20], GREEDY)
-    abandoned.cancel()
+    interactive = submit(scheduler, [20], GREEDY)
     model.may_step.set()
 
-    assert tokens(waiting) == [20]
-    assert model.step_sizes == [4, 1, 1]
-
-
-def test_cancelled_sentence_frees_its_place_in_the_line(busy, model):
-    waiting = submit(busy, [20] * 4, GREEDY)
-    waiting.cancel()
-    next_one = submit(busy, [30], GREEDY)
-    model.may_step.set()
-
-    assert tokens(next_one) == [30]
-    assert model.admitted == [[[10] * 200], [[30]]]
-
-
-def test_cancellation_during_a_last_step_harms_nobody_else(busy, model):
-    abandoned, other = busy.submit([[], [20, 21]], [GREEDY, GREEDY])
-    model.on_step = lambda num_rows: num_rows == 3 and abandoned.cancel()
-    model.may_step.set()
-
-    assert tokens(other) == [20, 21]
-    assert abandoned.cancelled()
-
-
-def test_close_finishes_what_was_accepted(model):
-    scheduler = Scheduler(model, workers=1, max_rows=1, max_waiting_tokens=8)
-    futures = scheduler.submit([[10, 11]] * 3, [GREEDY] * 3)
-
+    assert tokens(interactive) == [20]
+    # Of its four rows the worker keeps one from batch, so that there was nothing to wait for.
+    assert model.admitted[:2] == [[[10, 11, 12]] * 3, [[20]]]
+    assert all(tokens(future) == [10, 11, 12] for future in batch)
     scheduler.close()
 
-    assert [future.result(0)[0].tokens for future in futures] == [(10, 11)] * 3
 
+def test_batch_goes_on_under_an_interactive_stream_that_never_ends(model):
+    scheduler = Scheduler(
+        model, workers=1, max_rows=4, max_waiting_tokens=9999, policy=Policy(batch_share=0.25)
+    )
+    batch = []
 
-def test_close_that_may_not_wait_fails_what_is_left(model):
-    scheduler = Scheduler(model, workers=1, max_rows=1, max_waiting_tokens=8)
+    def come_again(_: object) -> None:
+        if not all(future.done() for future in batch):
+            submit(scheduler, [20, 21], GREEDY).add_done_callback(come_again)
+
     model.may_step.clear()
-    running, waiting = scheduler.submit([[10], [20]], [GREEDY, GREEDY])
+    for future in scheduler.submit([[20, 21]] * 20, [GREEDY] * 20):
+        future.add_done_callback(come_again)
     assert model.is_stepping.wait(timeout=5)
-    release = threading.Timer(0, model.may_step.set)
-    running.add_done_callback(lambda _: release.start())
-
-    scheduler.close(timeout_seconds=0)
-
-    assert isinstance(running.exception(0), Overloaded)
-    assert isinstance(waiting.exception(0), Overloaded)
-    release.join()
-
-
-def test_closed_scheduler_refuses(model):
-    scheduler = Scheduler(model, workers=1, max_rows=1, max_waiting_tokens=8)
-    scheduler.close()
-
-    with pytest.raises(Overloaded, match="unloaded"):
-        submit(scheduler, [10], GREEDY)
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_worker_that_dies_takes_nobody_with_it_into_silence(model):
-    class Died(BaseException):
-        pass
-
-    def die(num_rows: int) -> None:
-        raise Died
-
-    scheduler = Scheduler(model, workers=1, max_rows=1, max_waiting_tokens=8)
-    model.may_step.clear()
-    running, waiting = scheduler.submit([[10], [20]], [GREEDY, GREEDY])
-    model.on_step = die
+    batch += scheduler.submit([[10, 11]] * 30, [GREEDY] * 30, priority="batch")
     model.may_step.set()
-
-    assert isinstance(running.exception(5), ModelFailure)
-    assert isinstance(waiting.exception(5), Overloaded)
+    assert all(tokens(future) == [10, 11] for future in batch)
     scheduler.close()
-    assert not scheduler.is_alive
+
+    order = [source[0] for sources in model.admitted for source in sources]
+    last = len(order) - 1 - order[::-1].index(10)
+    # Thirty of batch are a quarter of all that went meanwhile; four were being decoded before.
+    assert 4 + 90 <= order[:last].count(20) <= 4 + 90 + 4
 
 
-def test_stall_lasts_as_long_as_the_step(busy, model):
-    first, second = busy.stalled_seconds, busy.stalled_seconds
+def test_text_that_would_wait_too_long_is_refused_and_batch_is_not(model):
+    policy = Policy(max_wait_seconds=1e-9)
+    scheduler = Scheduler(
+        model, workers=1, max_rows=1, max_waiting_tokens=99, model="slow/1", policy=policy
+    )
+    second_step = threading.Event()
+    model.on_step = lambda _: len(model.step_sizes) == 1 and hold(model, second_step)
+    first = scheduler.submit([[10], [20]], [GREEDY, GREEDY])  # nothing has been measured yet
+    assert second_step.wait(timeout=5)
 
-    assert 0 < first <= second
+    with pytest.raises(Overloaded, match="the wait would be"):
+        submit(scheduler, [30], GREEDY)
+    last = scheduler.submit([[40]], [GREEDY], priority="batch")
+    labels = {"model": "slow/1", "priority": "interactive"}
+    assert REGISTRY.get_sample_value("dragoman_predicted_wait_seconds", labels) > 0
+    model.may_step.set()
+    assert [tokens(future) for future in first + last] == [[10], [20], [40]]
+    scheduler.close()
+    assert REGISTRY.get_sample_value("dragoman_predicted_wait_seconds", labels) == 0
+    reason = {**labels, "reason": "wait"}
+    assert REGISTRY.get_sample_value("dragoman_overloaded_total", reason) == 1
 
 
-def test_speed_predicts_the_wait_from_what_was_measured():
-    speed = Speed()
-    speed.note(num_tokens=100, seconds=0.5)
+def test_text_of_any_length_is_accepted_where_nobody_waits(model):
+    policy = Policy(max_wait_seconds=1e-9)
+    scheduler = Scheduler(model, workers=1, max_rows=1, max_waiting_tokens=1, policy=policy)
+    for _ in range(2):  # the second time its speed is known
+        assert all(tokens(each) == [10] for each in scheduler.submit([[10]] * 9, [GREEDY] * 9))
 
-    assert speed.seconds_for(2000, workers=2) == 5
-
-
-def test_speed_predicts_one_second_while_nothing_was_measured():
-    assert Speed().seconds_for(1_000_000, workers=1) == 1
+    scheduler.close()
 
 
 def test_what_happened_to_sentences_is_counted(model):
@@ -322,9 +229,11 @@ def test_what_happened_to_sentences_is_counted(model):
     assert counted("sentences_total", finish_reason="eos") == 1
     assert counted("source_tokens_total") == 2
     assert counted("target_tokens_total") == 3  # EOS too
-    assert counted("cancelled_sentences_total") == 1
+    assert counted("cancelled_sentences_total", stage="waiting") == 1
     assert counted("failed_sentences_total") == 1
-    assert (counted("waiting_sentences"), counted("waiting_tokens")) == (0, 0)
+    assert counted("waiting_sentences", priority="interactive") == 0
+    assert counted("waiting_tokens", priority="interactive") == 0
+    assert counted("queue_seconds_count", priority="interactive") == 2
     assert counted("rows") == 0
 
 

@@ -1,0 +1,30 @@
+"""How long a sentence that arrives now will wait, from how fast the line went of late."""
+
+# With this, what a turn contributed to the measured speed is halved after 350 turns.
+_DECAY = 0.998
+
+
+class Forecast:
+    """The speed at which work leaves the line, as a moving average over turns.
+
+    Only turns that leave somebody waiting count: then workers take as much as they can, while
+    with little to do they take what there is, which says nothing of how fast they could be.
+    Work counts when it is taken, not when it is done, or the first sentences of a burst would
+    seem to need as long as all those that are decoded beside them. Until anything has been
+    measured no wait is foreseen; after idleness the last speed stands.
+    """
+
+    def __init__(self) -> None:
+        self._work = 0.0
+        self._seconds = 0.0
+
+    def note(self, work: int, seconds: float) -> None:
+        """Add a turn of one worker that took so much and left somebody waiting."""
+        self._work = _DECAY * self._work + work
+        self._seconds = _DECAY * self._seconds + seconds
+
+    def seconds_for(self, work: float, workers: int) -> float:
+        """Return how long it will take until so much work has been taken."""
+        if not self._work:
+            return 0.0
+        return work * self._seconds / self._work / max(1, workers)
