@@ -238,14 +238,15 @@ class Manifest(Part):
     @model_validator(mode="after")
     def _graphs_have_their_tensors(self) -> Self:
         state_NH = [f"{name}_NH" for name in self.state]
-        state_BH = [f"{name}_BH" for name in self.state]
-        memory = ["keys_NSA", "memory_NSM"]
-        rows = ["tokens_B", "parents_B", "sentences_B", "candidates"]
+        state_PH = [f"{name}_PH" for name in self.state]
+        next_NKH = [f"next_{name}_NKH" for name in self.state]
+        memory = ["keys_NAS", "memory_NSM"]
+        rows = ["tokens_NK", "parents_NK", "candidates"]
         expected = {
             "encoder.inputs": ["source_NS", "lengths_N"],
             "encoder.outputs": [*memory, *state_NH],
-            "step.inputs": [*rows, *memory, "lengths_N", *state_BH],
-            "step.outputs": ["scores_BC", "tokens_BC", *(f"next_{name}" for name in state_BH)],
+            "step.inputs": [*rows, *memory, "mask_NS", *state_PH],
+            "step.outputs": ["scores_NKC", "tokens_NKC", "attention_NKS", *next_NKH],
         }
         for place, names in expected.items():
             graph, side = place.split(".")

@@ -66,4 +66,5 @@ class GraphPart:
     ) -> str:
         """Add a product with a bias; `parts` are the ends of the two weights' names."""
         weight, bias = (f"{name}.{part}" for part in parts)
-        return self.graph.node("Gemm", [x, self.transposed(weight), self.weight(bias)], output)
+        product = self.graph.node("MatMul", [x, self.transposed(weight)], f"{output}_product")
+        return self.graph.node("Add", [product, self.weight(bias)], output)

@@ -1,13 +1,14 @@
 """The two ONNX graphs of a bundle, built from named weights; no tracing, no PyTorch.
 
-    encoder: source_NS, lengths_N -> keys_NSA, memory_NSM, state_0_NH, ...
-    step:    tokens_B, parents_B, sentences_B, candidates, keys_NSA, memory_NSM, lengths_N,
-             state_0_BH, ... -> scores_BC, tokens_BC, next_state_0_BH, ...
+    encoder: source_NS, lengths_N -> keys_NAS, memory_NSM, state_0_NH, ...
+    step:    tokens_NK, parents_NK, candidates, keys_NAS, memory_NSM, mask_NS, state_0_PH, ...
+             -> scores_NKC, tokens_NKC, attention_NKS, next_state_0_NKH, ...
 
 The encoder runs once for N sentences. The step runs once for every target position of all
-rows: row i continues row `parents_B[i]` of the states it is given with token `tokens_B[i]`
-and attends to sentence `sentences_B[i]`. It answers with the best `candidates` next tokens of
-each row. Padding has no influence: the recurrences honour `lengths_N`, attention is masked.
+rows: row (n, k) attends to sentence n and continues row `parents_NK[n, k]` of the states it
+is given with token `tokens_NK[n, k]`. It answers with the best `candidates` next tokens of
+each row. Padding has no influence: the recurrences honour `lengths_N`, and `mask_NS`, which
+is added to what attention compares, is MASKED where there is no token.
 
 The weights, as NumPy arrays in PyTorch's layout and gate order (a matrix is output by input):
 
@@ -21,7 +22,8 @@ The weights, as NumPy arrays in PyTorch's layout and gate order (a matrix is out
     query.weight, score.weight                              [A, H], [1, A]; for additive only
     readout.weight, readout.bias                            [E, H + M + E], [E]
 
-Shapes: N sentences, B rows, C candidates; the other letters are those of `models/README.md`.
+Shapes: N sentences, K rows of each, P rows of the step before, C candidates; the other letters
+are those of `models/README.md`.
 """
 
 from dataclasses import dataclass
@@ -32,7 +34,10 @@ from training.graph_plan import Plan, Weights
 from training.graph_writer import WeightFile
 from training.step_graph import StepGraph
 
-__all__ = ["GraphFiles", "Plan", "Weights", "write_graphs"]
+__all__ = ["MASKED", "GraphFiles", "Plan", "Weights", "write_graphs"]
+
+MASKED = -1e4
+"""Added to attention's score of padding: its weight is exactly zero then, in half precision too."""
 
 
 @dataclass(frozen=True, slots=True)

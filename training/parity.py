@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from models.bundle import Parity
 from models.tokenizer import BOS, EOS
 from training.batches import pad
-from training.graphs import GraphFiles
+from training.graphs import MASKED, GraphFiles
 from training.network import Network
 
 BATCH_SENTENCES = 16
@@ -146,8 +146,10 @@ class _Graphs:
     def start(self, source_NS: NDArray[np.int64], lengths_N: NDArray[np.int64]) -> "_Decoder":
         """Encode; return a decoder with one row for each sentence."""
         feed = {"source_NS": source_NS, "lengths_N": lengths_N.astype(np.int32)}
-        keys_NSA, memory_NSM, *states = self._encoder.run(None, feed)
-        memory = {"keys_NSA": keys_NSA, "memory_NSM": memory_NSM, "lengths_N": feed["lengths_N"]}
+        keys_NAS, memory_NSM, *states = self._encoder.run(None, feed)
+        is_padding_NS = np.arange(source_NS.shape[1]) >= lengths_N[:, None]
+        mask_NS = np.where(is_padding_NS, np.float32(MASKED), np.float32(0))
+        memory = {"keys_NAS": keys_NAS, "memory_NSM": memory_NSM, "mask_NS": mask_NS}
         return _Decoder(self._step, memory, states)
 
 
@@ -164,8 +166,10 @@ class _Decoder:
         names = [tensor.name for tensor in step.get_inputs()]
         self._state_names = [name for name in names if name.startswith("state_")]
         self._states = states
-        rows_B = np.arange(len(memory["lengths_N"]))
-        self._memory = {**memory, "parents_B": rows_B, "sentences_B": rows_B}
+        parents_N1 = np.arange(len(memory["mask_NS"]))[:, None]
+        self._memory = {**memory, "parents_NK": parents_N1}
+        self._outputs = ["scores_NKC", "tokens_NKC"]
+        self._outputs += [f"next_{name.removesuffix('_PH')}_NKH" for name in self._state_names]
 
     def log_probabilities(
         self, tokens_B: NDArray[np.int64], vocabulary_size: int
@@ -184,7 +188,9 @@ class _Decoder:
     def _run(
         self, tokens_B: NDArray[np.int64], candidates: int
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        feed = {"tokens_B": tokens_B, "candidates": np.array([candidates]), **self._memory}
+        feed = {"candidates": np.array([candidates]), **self._memory}
+        feed["tokens_NK"] = tokens_B[:, None]
         feed |= dict(zip(self._state_names, self._states, strict=True))
-        scores_BC, tokens_BC, *self._states = self._step.run(None, feed)
-        return scores_BC, tokens_BC
+        scores_N1C, tokens_N1C, *states = self._step.run(self._outputs, feed)
+        self._states = [state_N1H[:, 0] for state_N1H in states]
+        return scores_N1C[:, 0], tokens_N1C[:, 0]

@@ -26,8 +26,8 @@ def manifest_of(folder: Path) -> dict:
         for name in FILES
     }
     encoder, step, weights, tokenizer, card = (files[name] for name in FILES)
-    memory = tensors("keys_NSA", "memory_NSM")
-    rows = tensors("tokens_B", "parents_B", "sentences_B", "lengths_N")
+    memory = tensors("keys_NAS", "memory_NSM")
+    rows = tensors("tokens_NK", "parents_NK", "mask_NS")
     candidates = {"candidates": {"dtype": "int64", "shape": [1]}}
     return {
         "format": 1,
@@ -51,8 +51,8 @@ def manifest_of(folder: Path) -> dict:
             "outputs": memory | tensors("state_0_NH"),
         },
         "step": {
-            "inputs": rows | candidates | memory | tensors("state_0_BH"),
-            "outputs": tensors("scores_BC", "tokens_BC", "next_state_0_BH"),
+            "inputs": rows | candidates | memory | tensors("state_0_PH"),
+            "outputs": tensors("scores_NKC", "tokens_NKC", "attention_NKS", "next_state_0_NKH"),
         },
         "state": ["state_0"],
         "variants": {"fp32": {"encoder": encoder, "step": step, "weights": weights}},

@@ -8,7 +8,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from training.graphs import Plan, write_graphs
+from training.graphs import MASKED, Plan, write_graphs
 
 V, E, D, H, A = 11, 6, 4, 5, 7
 M = 2 * D
@@ -112,15 +112,16 @@ class Equations:
         else:
             scores = keys @ query
         weights = np.exp(scores - scores.max())
-        return weights / weights.sum() @ memory
+        weights /= weights.sum()
+        return weights, weights @ memory
 
     def step(self, token, keys, memory, states):
-        """Return the log-probabilities of all tokens and the states after `token`."""
+        """Return log-probabilities of all tokens, attention and the states after `token`."""
         w, each = self.weights, self.plan.states_per_layer
         embedded = w["target_embedding"][token]
         after = [*self.cell("decoder.0", embedded, states[:each])]
         top = after[0]
-        context = self.attend(top, keys, memory)
+        attention, context = self.attend(top, keys, memory)
         for layer in range(1, self.plan.decoder_layers):
             mine = states[layer * each : (layer + 1) * each]
             new = self.cell(f"decoder.{layer}", np.concatenate([top, context]), mine)
@@ -128,7 +129,7 @@ class Equations:
         features = np.concatenate([top, context, embedded])
         readout = np.tanh(w["readout.weight"] @ features + w["readout.bias"])
         logits = w["output_embedding"] @ readout + w["output_bias"]
-        return logits - np.log(np.exp(logits).sum()), after
+        return logits - np.log(np.exp(logits).sum()), attention, after
 
 
 def open_graph(path):
@@ -149,18 +150,19 @@ class Graphs:
 
     def encode(self, source_NS, lengths_N):
         inputs = {"source_NS": source_NS, "lengths_N": lengths_N}
-        keys, memory, *states = self._encoder.run(None, inputs)
-        return (keys, memory, lengths_N), states
+        keys_NAS, memory_NSM, *states = self._encoder.run(None, inputs)
+        is_padding_NS = np.arange(source_NS.shape[1]) >= lengths_N[:, None]
+        return (keys_NAS, memory_NSM, np.where(is_padding_NS, MASKED, 0).astype("f")), states
 
-    def step(self, memory, states, rows, candidates=V):
-        """Rows are triples of parent, sentence and token."""
-        parents, sentences, tokens = (np.array(column) for column in zip(*rows, strict=True))
-        inputs = {"parents_B": parents, "sentences_B": sentences, "tokens_B": tokens}
-        inputs |= dict(zip(("keys_NSA", "memory_NSM", "lengths_N"), memory, strict=True))
+    def step(self, memory, states, parents_NK, tokens_NK, candidates=V):
+        """Return scores, tokens, attention and the states after, each with rows in one axis."""
+        inputs = {"parents_NK": np.array(parents_NK), "tokens_NK": np.array(tokens_NK)}
+        inputs |= dict(zip(("keys_NAS", "memory_NSM", "mask_NS"), memory, strict=True))
         inputs |= dict(zip(self.state_names, states, strict=True))
         inputs["candidates"] = np.array([candidates])
-        scores_BC, tokens_BC, *after = self._step.run(None, inputs)
-        return scores_BC, tokens_BC, after
+        outputs = self._step.run(None, inputs)
+        scores_BC, tokens_BC, attention_BS, *after = (x.reshape(-1, x.shape[2]) for x in outputs)
+        return scores_BC, tokens_BC, attention_BS, after
 
 
 def build(plan, weights, folder: Path) -> Graphs:
@@ -189,7 +191,7 @@ def test_encoder_computes_the_equations_for_every_sentence_of_a_ragged_batch(pla
 
     for n, length in enumerate(lengths_N):
         expected = Equations(plan, weights).encode(source_NS[n, :length])
-        np.testing.assert_allclose(keys[n, :length], expected[0], atol=2e-6)
+        np.testing.assert_allclose(keys[n, :, :length].T, expected[0], atol=2e-6)
         np.testing.assert_allclose(memory[n, :length], expected[1], atol=2e-6)
         np.testing.assert_allclose([state[n] for state in states], expected[2], atol=2e-6)
 
@@ -204,18 +206,24 @@ def test_step_computes_the_equations_for_rows_in_any_order(plan, tmp_path):
     known = [each[2] for each in read]
     random = np.random.default_rng(2)
 
-    for num_rows in (6, 3, 1):
-        rows = random.integers(0, (len(known), len(LENGTHS), V), (num_rows, 3)).tolist()
-        scores_BC, tokens_BC, states = graphs.step(memory, states, rows)
+    for num_rows in (3, 2, 1):
+        parents_NK = random.integers(0, len(known), (len(LENGTHS), num_rows))
+        tokens_NK = random.integers(0, V, parents_NK.shape)
+        scores_BC, tokens_BC, attention_BS, states = graphs.step(
+            memory, states, parents_NK, tokens_NK
+        )
         expected = [
-            equations.step(token, *read[sentence][:2], known[parent])
-            for parent, sentence, token in rows
+            equations.step(tokens_NK[n, k], *read[n][:2], known[parents_NK[n, k]])
+            for n, k in np.ndindex(parents_NK.shape)
         ]
-        known = [after for _, after in expected]
+        known = [after for _, _, after in expected]
 
         np.testing.assert_allclose(
-            by_token(scores_BC, tokens_BC), [scores for scores, _ in expected], atol=5e-6
+            by_token(scores_BC, tokens_BC), [scores for scores, _, _ in expected], atol=5e-6
         )
+        for row_S, (_, weights_S, _) in zip(attention_BS, expected, strict=True):
+            np.testing.assert_allclose(row_S[: len(weights_S)], weights_S, atol=5e-6)
+            assert not row_S[len(weights_S) :].any()
         np.testing.assert_allclose(np.stack(states, axis=1), known, atol=5e-6)
 
 
@@ -223,10 +231,10 @@ def test_candidates_come_best_first_and_as_many_as_asked(tmp_path):
     plan = PLANS[0]
     graphs = build(plan, random_weights(plan), tmp_path)
     memory, states = graphs.encode(*ragged_batch())
-    rows = [(2, 2, 5), (0, 0, 7)]
-    all_scores, all_tokens, _ = graphs.step(memory, states, rows)
+    parents_NK, tokens_NK = [[2], [0], [1], [1]], [[5], [7], [4], [6]]
+    all_scores, all_tokens, *_ = graphs.step(memory, states, parents_NK, tokens_NK)
 
-    scores_BC, tokens_BC, _ = graphs.step(memory, states, rows, candidates=3)
+    scores_BC, tokens_BC, *_ = graphs.step(memory, states, parents_NK, tokens_NK, candidates=3)
 
     np.testing.assert_array_equal(scores_BC, -np.sort(-all_scores)[:, :3])
     np.testing.assert_array_equal(tokens_BC, all_tokens[:, :3])
@@ -252,14 +260,15 @@ def test_padding_to_multiples_of_eight_changes_no_bit_of_a_step(plan, tmp_path):
     graphs = build(plan, random_weights(plan), tmp_path)
     source_NS, lengths_N = ragged_batch(num_positions=8)
     padded_NS = np.pad(source_NS, ((0, 0), (0, 16)), constant_values=9)
-    rows = [(n, n, 4) for n in range(len(lengths_N))]
+    rows = [[0], [1], [2], [3]], [[4], [5], [6], [7]]
 
-    short = graphs.step(*graphs.encode(source_NS, lengths_N), rows)
-    long = graphs.step(*graphs.encode(padded_NS, lengths_N), rows)
+    short = graphs.step(*graphs.encode(source_NS, lengths_N), *rows)
+    long = graphs.step(*graphs.encode(padded_NS, lengths_N), *rows)
 
     np.testing.assert_array_equal(short[0], long[0])
     np.testing.assert_array_equal(short[1], long[1])
-    np.testing.assert_array_equal(short[2], long[2])
+    np.testing.assert_array_equal(short[2], long[2][:, :8])
+    np.testing.assert_array_equal(short[3], long[3])
 
 
 @pytest.mark.parametrize("plan", PLANS, ids=plan_name)
@@ -267,26 +276,28 @@ def test_company_changes_no_bit(plan, tmp_path):
     graphs = build(plan, random_weights(plan), tmp_path)
     source_NS, lengths_N = ragged_batch(num_positions=8)
     memory, states = graphs.encode(source_NS, lengths_N)
-    together = graphs.step(memory, states, [(3, 1, 4), (0, 0, 5), (2, 2, 6), (2, 2, 7)])
+    together = graphs.step(memory, states, [[0], [1], [2], [1]], [[4], [5], [6], [7]])
 
     mine = graphs.encode(source_NS[2:3], lengths_N[2:3])
-    alone = graphs.step(*mine, [(0, 0, 7)])
+    alone = graphs.step(*mine, [[0]], [[6]])
 
     np.testing.assert_array_equal(mine[1], [state[2:3] for state in states])
-    np.testing.assert_array_equal(alone[0][0], together[0][3])
-    np.testing.assert_array_equal(alone[1][0], together[1][3])
+    np.testing.assert_array_equal(alone[0][0], together[0][2])
+    np.testing.assert_array_equal(alone[1][0], together[1][2])
+    np.testing.assert_array_equal(alone[2][0], together[2][2])
 
 
 def test_attention_gives_padding_no_weight_whatever_lies_there(tmp_path):
     plan = Plan("gru", "general", 1, 1)
     graphs = build(plan, random_weights(plan), tmp_path)
-    (keys, memory, lengths_N), states = graphs.encode(*ragged_batch())
-    rows = [(n, n, 4) for n in range(len(lengths_N))]
-    is_padding_NS = np.arange(keys.shape[1]) >= lengths_N[:, None]
-    dirty = [np.where(is_padding_NS[..., None], np.float32(50), x) for x in (keys, memory)]
+    (keys_NAS, memory_NSM, mask_NS), states = graphs.encode(*ragged_batch())
+    rows = [[0], [1], [2], [3]], [[4], [5], [6], [7]]
+    is_padding_NS = mask_NS < 0
+    dirty_keys_NAS = np.where(is_padding_NS[:, None], np.float32(50), keys_NAS)
+    dirty_memory_NSM = np.where(is_padding_NS[..., None], np.float32(50), memory_NSM)
 
-    clean_scores, _, _ = graphs.step((keys, memory, lengths_N), states, rows)
-    dirty_scores, _, _ = graphs.step((*dirty, lengths_N), states, rows)
+    clean_scores, *_ = graphs.step((keys_NAS, memory_NSM, mask_NS), states, *rows)
+    dirty_scores, *_ = graphs.step((dirty_keys_NAS, dirty_memory_NSM, mask_NS), states, *rows)
 
     np.testing.assert_array_equal(clean_scores, dirty_scores)
 
