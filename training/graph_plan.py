@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from numpy.typing import NDArray
-from onnx import helper
 
 from training.graph_cells import Cell, CellKind, build_cell
 from training.graph_products import Arithmetic, Factor, Matrix
-from training.graph_writer import GraphWriter, WeightFile
+from training.graph_writer import GraphWriter, WeightFile, kind_of
 
 Weights = Mapping[str, NDArray[Any]]
 """By name; the names and shapes stand in `graphs.py`."""
@@ -48,7 +47,7 @@ class GraphPart:
         self.graph = GraphWriter(self.name, file)
         self.arithmetic = arithmetic
         self.products = arithmetic(self.graph)
-        self.kind = helper.np_dtype_to_tensor_dtype(weights["output_bias"].dtype)
+        self.kind = kind_of(weights["output_bias"])
         """The type of what the graphs exchange: that of the weights they were given."""
 
     @property

@@ -27,7 +27,7 @@ IR_VERSION = 8
 ALIGNMENT_BYTES = 64
 """One cache line, the widest vector register: a mapped file can be used where it lies."""
 
-Attribute = int | float | str | list[int] | onnx.GraphProto | TensorProto
+Attribute = int | str | list[int] | NDArray[Any] | onnx.GraphProto
 
 FLOAT = TensorProto.FLOAT
 FLOAT16 = TensorProto.FLOAT16
@@ -51,7 +51,7 @@ class WeightFile:
         The name is that of the first: a tied table keeps one name in all graphs.
         """
         data = np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes()
-        kind = helper.np_dtype_to_tensor_dtype(values.dtype)
+        kind = kind_of(values)
         digest = hashlib.sha256(repr((values.shape, kind)).encode() + data).hexdigest()
         if digest not in self._tensors:
             tensor = TensorProto(name=name, dims=values.shape, data_type=kind)
@@ -74,6 +74,11 @@ class WeightFile:
         self._chunks += [data, padding]
         self._size_bytes += len(data) + len(padding)
         return tensor
+
+
+def kind_of(values: NDArray[Any]) -> int:
+    """Return the ONNX type of an array's numbers."""
+    return int(helper.np_dtype_to_tensor_dtype(values.dtype))
 
 
 class GraphWriter:
@@ -127,7 +132,9 @@ class GraphWriter:
         domain, _, kind = kind.rpartition(":")
         name = next(output for output in outputs if output)
         node = helper.make_node(kind, inputs, outputs, name=name, domain=domain)
-        node.attribute.extend(helper.make_attribute(*pair) for pair in sorted(attributes.items()))
+        for key, value in sorted(attributes.items()):
+            tensor = numpy_helper.from_array(value) if isinstance(value, np.ndarray) else value
+            node.attribute.append(helper.make_attribute(key, tensor))
         self._nodes.append(node)
         return list(outputs)
 

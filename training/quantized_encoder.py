@@ -14,7 +14,6 @@ Shapes: N sentences, D encoder size of one direction; the other letters are thos
 """
 
 import numpy as np
-from onnx import numpy_helper
 
 from training.encoder_graph import WAYS, EncoderGraph
 from training.graph_cells import Cell
@@ -58,7 +57,7 @@ class QuantizedEncoder(EncoderGraph):
         num_sentences = graph.node("Shape", [lengths_N], "num_sentences")
         shape = graph.node("Concat", [num_sentences, graph.integers(self.size)], "shape", axis=0)
         graph.node("ConstantOfShape", [shape], "zeros_ND")
-        zero = numpy_helper.from_array(np.array([ZERO], np.uint8))
+        zero = np.array([ZERO], np.uint8)
         graph.node("ConstantOfShape", [shape], "rounded_zeros_ND", value=zero)
 
     def _turn(self, x_SN: str) -> str:
