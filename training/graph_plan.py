@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-import numpy as np
 from numpy.typing import NDArray
 
-from training.graph_writer import GraphWriter, WeightFile
+from training.graph_cells import Cell, CellKind, build_cell
+from training.graph_products import Arithmetic, Factor, Matrix
+from training.graph_writer import GraphWriter, WeightFile, kind_of
 
-Weights = Mapping[str, NDArray[np.float32]]
+Weights = Mapping[str, NDArray[Any]]
 """By name; the names and shapes stand in `graphs.py`."""
 
 
@@ -17,7 +18,7 @@ Weights = Mapping[str, NDArray[np.float32]]
 class Plan:
     """What the weights do not say; all sizes are read off them."""
 
-    cell: Literal["gru", "lstm"]
+    cell: CellKind
     attention: Literal["dot", "general", "additive"]
     encoder_layers: int
     decoder_layers: int
@@ -34,12 +35,20 @@ class Plan:
 
 
 class GraphPart:
-    """What both graphs need: the plan, the weights and the graph under construction."""
+    """What both graphs need: plan, weights, the graph under construction, its arithmetic."""
 
-    def __init__(self, name: str, plan: Plan, weights: Weights, file: WeightFile) -> None:
+    name: str
+
+    def __init__(
+        self, plan: Plan, weights: Weights, file: WeightFile, arithmetic: Arithmetic
+    ) -> None:
         self.plan = plan
         self.weights = weights
-        self.graph = GraphWriter(name, file)
+        self.graph = GraphWriter(self.name, file)
+        self.arithmetic = arithmetic
+        self.products = arithmetic(self.graph)
+        self.kind = kind_of(weights["output_bias"])
+        """The type of what the graphs exchange: that of the weights they were given."""
 
     @property
     def memory_size(self) -> int:
@@ -53,18 +62,15 @@ class GraphPart:
             return self.memory_size
         return int(self.weights["keys.weight"].shape[0])
 
-    def weight(self, name: str) -> str:
-        """Return the tensor of a weight as it is."""
-        return self.graph.weight(name, self.weights[name])
+    def cell(self, name: str) -> Cell:
+        """Return the cell whose weights' names begin with a name."""
+        return build_cell(self.plan.cell, name, self.weights)
 
-    def transposed(self, name: str) -> str:
-        """Return the tensor of a weight stored as input by output, as products read it."""
-        return self.graph.weight(f"{name}.transposed", self.weights[name].T)
+    def look_up(self, name: str, ids: str, output: str) -> Factor:
+        """Add the rows of an embedding table."""
+        return self.products.look_up(name, self.weights[name], ids, output)
 
-    def linear(
-        self, name: str, x: str, output: str, parts: tuple[str, str] = ("weight", "bias")
-    ) -> str:
-        """Add a product with a bias; `parts` are the ends of the two weights' names."""
-        weight, bias = (f"{name}.{part}" for part in parts)
-        product = self.graph.node("MatMul", [x, self.transposed(weight)], f"{output}_product")
-        return self.graph.node("Add", [product, self.weight(bias)], output)
+    def linear(self, name: str, factor: Factor, output: str) -> str:
+        """Add a product with the weight of that name, and its bias if there is one."""
+        weight, bias = self.weights[f"{name}.weight"], self.weights.get(f"{name}.bias")
+        return self.products.multiply(factor, Matrix(name, weight, bias), output)

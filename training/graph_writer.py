@@ -19,14 +19,19 @@ OPSET = 17
 """Both providers have a kernel for every operator used here at this revision. It is pinned
 because a kernel that stops at a revision does not claim a later one: with a newer opset nodes
 can move from the GPU to the CPU unseen."""
+RUNTIME_DOMAIN = "com.microsoft"
+"""ONNX Runtime's own operators, products of integers among them."""
+RUNTIME_OPSET = 1
 IR_VERSION = 8
 """The format that belongs to opset 17; all releases of ONNX Runtime since 1.13 read it."""
 ALIGNMENT_BYTES = 64
 """One cache line, the widest vector register: a mapped file can be used where it lies."""
 
-Attribute = int | str | list[int]
+Attribute = int | str | list[int] | NDArray[Any] | onnx.GraphProto
 
 FLOAT = TensorProto.FLOAT
+FLOAT16 = TensorProto.FLOAT16
+UINT8 = TensorProto.UINT8
 INT32 = TensorProto.INT32
 INT64 = TensorProto.INT64
 
@@ -40,15 +45,17 @@ class WeightFile:
         self._size_bytes = 0
         self._tensors: dict[str, TensorProto] = {}
 
-    def add(self, name: str, values: NDArray[np.float32]) -> TensorProto:
+    def add(self, name: str, values: NDArray[Any]) -> TensorProto:
         """Return a tensor that points into the file; equal arrays are the same tensor.
 
         The name is that of the first: a tied table keeps one name in all graphs.
         """
-        data = np.ascontiguousarray(values, dtype="<f4").tobytes()
-        digest = hashlib.sha256(repr(values.shape).encode() + data).hexdigest()
+        data = np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes()
+        kind = kind_of(values)
+        digest = hashlib.sha256(repr((values.shape, kind)).encode() + data).hexdigest()
         if digest not in self._tensors:
-            self._tensors[digest] = self._place(name, values.shape, data)
+            tensor = TensorProto(name=name, dims=values.shape, data_type=kind)
+            self._tensors[digest] = self._place(tensor, data)
         return self._tensors[digest]
 
     def write(self, folder: Path) -> Path:
@@ -58,8 +65,7 @@ class WeightFile:
             file.writelines(self._chunks)
         return path
 
-    def _place(self, name: str, shape: tuple[int, ...], data: bytes) -> TensorProto:
-        tensor = TensorProto(name=name, dims=shape, data_type=FLOAT)
+    def _place(self, tensor: TensorProto, data: bytes) -> TensorProto:
         tensor.data_location = TensorProto.EXTERNAL
         place = {"location": self.name, "offset": self._size_bytes, "length": len(data)}
         for key, value in place.items():
@@ -68,6 +74,11 @@ class WeightFile:
         self._chunks += [data, padding]
         self._size_bytes += len(data) + len(padding)
         return tensor
+
+
+def kind_of(values: NDArray[Any]) -> int:
+    """Return the ONNX type of an array's numbers."""
+    return int(helper.np_dtype_to_tensor_dtype(values.dtype))
 
 
 class GraphWriter:
@@ -90,7 +101,7 @@ class GraphWriter:
         """Declare a tensor of the graph as its output."""
         self._outputs.append(helper.make_tensor_value_info(name, kind, list(shape)))
 
-    def weight(self, name: str, values: NDArray[np.float32]) -> str:
+    def weight(self, name: str, values: NDArray[Any]) -> str:
         """Return the name of a tensor that holds a weight; it lies in the shared file."""
         tensor = self._weights.add(name, values)
         self._tensors[tensor.name] = tensor
@@ -113,19 +124,39 @@ class GraphWriter:
     def nodes(
         self, kind: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Attribute
     ) -> list[str]:
-        """Add a node with several outputs and return them; an empty name leaves one out."""
+        """Add a node with several outputs and return them; an empty name leaves one out.
+
+        Args:
+            kind: An operator of ONNX, or of the runtime if the name begins with its domain.
+        """
+        domain, _, kind = kind.rpartition(":")
         name = next(output for output in outputs if output)
-        node = helper.make_node(kind, inputs, outputs, name=name)
-        node.attribute.extend(helper.make_attribute(*pair) for pair in sorted(attributes.items()))
+        node = helper.make_node(kind, inputs, outputs, name=name, domain=domain)
+        for key, value in sorted(attributes.items()):
+            tensor = numpy_helper.from_array(value) if isinstance(value, np.ndarray) else value
+            node.attribute.append(helper.make_attribute(key, tensor))
         self._nodes.append(node)
         return list(outputs)
+
+    def body(self, name: str) -> "GraphWriter":
+        """Return the pen of a graph for a node of this one; it reads this one's tensors."""
+        body = GraphWriter(name, self._weights)
+        body._tensors = self._tensors
+        return body
+
+    def finish_body(self) -> onnx.GraphProto:
+        """Return a body as an attribute of its node."""
+        return helper.make_graph(self._nodes, self._name, self._inputs, self._outputs)
 
     def write(self, path: Path) -> Path:
         """Check the graph, write it to `path`, beside the weights, and return the path."""
         graph = helper.make_graph(
             self._nodes, self._name, self._inputs, self._outputs, list(self._tensors.values())
         )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
+        opsets = [helper.make_opsetid("", OPSET)]
+        if any(node.domain == RUNTIME_DOMAIN for node in self._nodes):
+            opsets.append(helper.make_opsetid(RUNTIME_DOMAIN, RUNTIME_OPSET))
+        model = helper.make_model(graph, opset_imports=opsets)
         model.ir_version = IR_VERSION
         path.write_bytes(model.SerializeToString(deterministic=True))
         # By path: the checker finds the weights only there, and infers shapes on the way.

@@ -28,13 +28,20 @@ are those of `models/README.md`.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
-from training.encoder_graph import EncoderGraph
+import numpy as np
+
+from training.encoder_graph import EncoderGraph, OperatorEncoder
 from training.graph_plan import Plan, Weights
+from training.graph_products import Arithmetic, FloatProducts
 from training.graph_writer import WeightFile
+from training.quantize import IntegerProducts
+from training.quantized_encoder import QuantizedEncoder
+from training.quantized_step import QuantizedStep
 from training.step_graph import StepGraph
 
-__all__ = ["MASKED", "GraphFiles", "Plan", "Weights", "write_graphs"]
+__all__ = ["MASKED", "GraphFiles", "Plan", "Precision", "Weights", "write_graphs"]
 
 MASKED = -1e4
 """Added to attention's score of padding: its weight is exactly zero then, in half precision too."""
@@ -49,11 +56,34 @@ class GraphFiles:
     weights: Path
 
 
-def write_graphs(plan: Plan, weights: Weights, folder: Path) -> GraphFiles:
+@dataclass(frozen=True, slots=True)
+class _Rendering:
+    """How a precision is written."""
+
+    encoder: type[EncoderGraph]
+    step: type[StepGraph]
+    arithmetic: Arithmetic
+    dtype: type[np.floating[Any]]
+    """Of what the graphs exchange, and of the weights that are not rounded to integers."""
+
+
+Precision = Literal["fp32", "fp16", "int8"]
+
+_RENDERINGS: dict[Precision, _Rendering] = {
+    "fp32": _Rendering(OperatorEncoder, StepGraph, FloatProducts, np.float32),
+    "fp16": _Rendering(OperatorEncoder, StepGraph, FloatProducts, np.float16),
+    "int8": _Rendering(QuantizedEncoder, QuantizedStep, IntegerProducts, np.float32),
+}
+
+
+def write_graphs(
+    plan: Plan, weights: Weights, folder: Path, precision: Precision = "fp32"
+) -> GraphFiles:
     """Build both graphs and write them, with one weight file for both, to `folder`."""
-    file = WeightFile("weights.bin")
-    encoder = EncoderGraph(plan, weights, file).build()
-    step = StepGraph(plan, weights, file).build()
+    file, rendering = WeightFile("weights.bin"), _RENDERINGS[precision]
+    weights = {name: values.astype(rendering.dtype) for name, values in weights.items()}
+    encoder = rendering.encoder(plan, weights, file, rendering.arithmetic).build()
+    step = rendering.step(plan, weights, file, rendering.arithmetic).build()
     written = file.write(folder)
     return GraphFiles(
         encoder.write(folder / "encoder.onnx"), step.write(folder / "step.onnx"), written
