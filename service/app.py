@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.api import native, operations
 from service.api.dependencies import Intake, RequestLimits
 from service.api.dialect import BodyLimit
-from service.engine import Models
+from service.engine import EngineOptions, Library
 from service.errors import ServiceError
 from service.logs import RequestLog
 from service.settings import Settings
@@ -45,18 +45,15 @@ A request that is refused with 503 may be sent again after the seconds in `Retry
 """
 
 
-def create_app(settings: Settings, models: Models | None = None) -> FastAPI:
-    """Load the models and build the application around them.
+def create_app(settings: Settings, library: Library | None = None) -> FastAPI:
+    """Build the application around a library of models.
 
-    It owns the models, and closes them when it is shut down. `app.state.intake` is for the
-    server to close when it begins to drain.
+    It begins to load the models when it is started, and closes them when it is shut down.
+    `app.state.intake` is for the server to close when it begins to drain, and
+    `app.state.library.started` tells whether the models could be loaded.
 
     Args:
-        models: what to serve instead of the bundles of the settings.
-
-    Raises:
-        DamagedBundle: a bundle cannot be trusted.
-        FileNotFoundError: there is no bundle to serve.
+        library: what to serve instead of the bundles of the settings.
     """
     app = FastAPI(
         title="Dragoman",
@@ -66,7 +63,7 @@ def create_app(settings: Settings, models: Models | None = None) -> FastAPI:
         redoc_url=None,
         lifespan=partial(_lifespan, settings.drain_seconds),
     )
-    app.state.models = models or _open_models(settings)
+    app.state.library = library or _library(settings)
     app.state.intake = Intake()
     app.state.limits = _limits(settings)
     # The last one added is the first one entered.
@@ -92,9 +89,17 @@ def _limits(settings: Settings) -> RequestLimits:
     )
 
 
-def _open_models(settings: Settings) -> Models:
-    return Models.open(
-        settings.bundles,
+def _library(settings: Settings) -> Library:
+    return Library(
+        settings.bundles, _engine_options(settings), reload_seconds=settings.reload_seconds
+    )
+
+
+def _engine_options(settings: Settings) -> EngineOptions:
+    return EngineOptions(
+        device=settings.device,
+        variant=settings.variant,
+        mode=settings.mode,
         max_rows=settings.max_rows,
         max_waiting_tokens=settings.max_waiting_tokens,
         max_wait_seconds=settings.max_wait_seconds,
@@ -104,9 +109,10 @@ def _open_models(settings: Settings) -> Models:
 
 @asynccontextmanager
 async def _lifespan(drain_seconds: float, app: FastAPI) -> AsyncIterator[None]:
+    app.state.library.start()
     yield
     app.state.intake.close()
-    await asyncio.to_thread(app.state.models.close, drain_seconds)
+    await asyncio.to_thread(app.state.library.close, drain_seconds)
     log.info("stopped")
 
 

@@ -254,13 +254,16 @@ def _open_models(folder: Path | None) -> "closing[Models]":
     settings = _settings(bundles=folder)
     from service import engine  # noqa: PLC0415  # ONNX Runtime: slow to start
 
-    models = engine.Models.open(
-        settings.bundles,
+    options = engine.EngineOptions(
+        device=settings.device,
+        variant=settings.variant,
+        mode=settings.mode,
         max_rows=settings.max_rows,
         max_waiting_tokens=settings.max_waiting_tokens,
+        max_wait_seconds=settings.max_wait_seconds,
         workers=settings.workers or None,
     )
-    return closing(models)
+    return closing(engine.Models.open(settings.bundles, options))
 
 
 def _readable(texts: Iterable[str] | None) -> tuple[Lines, Callable[[], bool]]:

@@ -22,7 +22,7 @@ from service import metrics
 log = logging.getLogger(__name__)
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-QUIET_ROUTES = {"/livez", "/readyz", "/metrics"}
+QUIET_ROUTES = {"/startupz", "/livez", "/readyz", "/metrics"}
 """Asked every few seconds by machines: worth a line at level debug only."""
 
 

@@ -6,6 +6,7 @@ a route of the program, `status` a class such as `2xx`, `code` a class of `error
 """
 
 from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client.metrics import MetricWrapperBase
 
 _LATENCY_SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300)
 _STEP_SECONDS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5)
@@ -82,3 +83,24 @@ MODEL_INFO = Gauge(
     "1 for each model that is loaded.",
     ["model", "variant", "provider"],
 )
+MODEL_LOADS = Counter(
+    "dragoman_model_loads_total",
+    "Bundles that were to be loaded, by what came of it: loaded or failed.",
+    ["outcome"],
+)
+REFUSED_BUNDLES = Gauge(
+    "dragoman_refused_bundles",
+    "Bundles in the folder that would be served if they could be loaded.",
+)
+
+_OF_MODELS = [
+    metric
+    for metric in list(globals().values())
+    if isinstance(metric, MetricWrapperBase) and "model" in metric._labelnames
+]
+
+
+def forget(model: str) -> None:
+    """Drop the series of a model that is not loaded any more."""
+    for metric in _OF_MODELS:
+        metric.remove_by_labels({"model": model})

@@ -1,4 +1,7 @@
-"""The web server around the application, and how it ends.
+"""The web server around the application: how it begins, reloads and ends.
+
+It listens while the models are loaded, so that probes are answered; if they cannot be, it
+ends. SIGHUP lets the library look for new bundles.
 
 The first SIGTERM or SIGINT closes the intake: from then on `/readyz` and new work are
 answered with 503, while what was accepted goes on. The server exits, with status 0, as soon
@@ -7,8 +10,12 @@ as no request is under way, or after `drain_seconds`; a second signal ends it at
 """
 
 import logging
+import signal
 import socket
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
@@ -26,6 +33,8 @@ def serve(app: FastAPI, settings: Settings) -> None:
     """Listen until a signal comes, then drain and return.
 
     Raises:
+        DamagedBundle: of some name no bundle can be loaded.
+        FileNotFoundError: there is no bundle to serve.
         OSError: the address cannot be listened on.
     """
     # uvicorn would end the process by itself if the address is taken
@@ -40,6 +49,9 @@ def serve(app: FastAPI, settings: Settings) -> None:
     )
     with listening:
         DrainingServer(config, app, settings.drain_seconds).run([listening])
+    started = app.state.library.started
+    if started.done():
+        started.result()  # raises what kept the models from being loaded
 
 
 class DrainingServer(uvicorn.Server):
@@ -48,6 +60,7 @@ class DrainingServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, app: FastAPI, drain_seconds: float) -> None:
         super().__init__(config)
         self._intake = app.state.intake
+        self._library = app.state.library
         self._drain_seconds = drain_seconds
         self._deadline: float | None = None
 
@@ -56,6 +69,23 @@ class DrainingServer(uvicorn.Server):
         await super().startup(sockets)
         host, port = self.servers[0].sockets[0].getsockname()[:2]
         log.info("listening", extra={"host": host, "port": port})
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle signals, SIGHUP among them; only the main thread can."""
+        with super().capture_signals():
+            if threading.current_thread() is not threading.main_thread():
+                yield
+                return
+            original = signal.signal(signal.SIGHUP, self.handle_reload)
+            try:
+                yield
+            finally:
+                signal.signal(signal.SIGHUP, original)
+
+    def handle_reload(self, sig: int, frame: FrameType | None) -> None:
+        """Look for new bundles."""
+        self._library.reload()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain; the second time, end at once."""
@@ -68,6 +98,9 @@ class DrainingServer(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Tell, ten times a second, whether it is time to exit."""
+        started = self._library.started
+        if started.done() and started.exception():
+            self.should_exit = True
         if self._deadline is not None and not self.should_exit:
             is_idle = not self.server_state.tasks
             self.should_exit = is_idle or time.monotonic() >= self._deadline

@@ -29,8 +29,25 @@ class Settings(BaseSettings):
     bundles: Annotated[Path, Field(description="Folder that holds the published bundles.")] = (
         BUNDLES
     )
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"],
+        Field(description="Where models run; auto takes a GPU if the driver has one."),
+    ] = "auto"
+    variant: Annotated[
+        Literal["auto", "fp32", "int8", "fp16"],
+        Field(description="Rendering of the networks; auto takes the fastest for the device."),
+    ] = "auto"
+    mode: Annotated[
+        Literal["throughput", "latency"],
+        Field(description="For latency, all CPU cores work on one batch instead of on several."),
+    ] = "throughput"
     workers: Annotated[
-        int, Field(ge=0, description="Decoding workers of a model; 0 means one for each CPU core.")
+        int,
+        Field(
+            ge=0,
+            description="Decoding workers of a model; 0 means one for each CPU core, or one in all "
+            "for latency and on a GPU.",
+        ),
     ] = 0
     max_rows: Annotated[
         int, Field(ge=1, description="Rows decoded together; a beam of width K takes K rows.")
@@ -59,6 +76,10 @@ class Settings(BaseSettings):
         int,
         Field(ge=0, description="Characters of all texts of a request that asks for attention."),
     ] = 2_000
+    reload_seconds: Annotated[
+        float,
+        Field(ge=0, description="Time between looks for new bundles; 0 means only at SIGHUP."),
+    ] = 10.0
     drain_seconds: Annotated[
         float, Field(ge=0, description="Grace given to accepted work at shutdown.")
     ] = 30.0

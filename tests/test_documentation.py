@@ -159,7 +159,9 @@ def test_first_example_of_the_readme_is_answered_as_it_says():
     body = json.loads(re.search(r"-d '(.*?)'", text_of("README.md"), re.DOTALL).group(1))
     (answer,) = (json.loads(block) for block in blocks("README.md", "json"))
 
-    with TestClient(create_app(Settings())) as client:
+    app = create_app(Settings())
+    with TestClient(app) as client:
+        app.state.library.started.result(timeout=60)
         translations = client.post("/v1/translate", json=body).json()["translations"]
 
     for translation in translations + answer["translations"]:
@@ -171,7 +173,9 @@ def test_example_of_attention_is_answered_as_it_says():
     body = re.search(r'`({"text".*"attention": true})`', text_of("service/README.md")).group(1)
     example = next(json.loads(block) for block in blocks("service/README.md", "json"))
 
-    with TestClient(create_app(Settings())) as client:
+    app = create_app(Settings())
+    with TestClient(app) as client:
+        app.state.library.started.result(timeout=60)
         [translation] = client.post("/v1/translate", json=json.loads(body)).json()["translations"]
 
     [sentence] = translation["attention"]

@@ -1,7 +1,7 @@
 """What routes are handed: the models, the limits, and whether new work is taken."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
@@ -41,24 +41,36 @@ class Intake:
         self.is_open = False
 
 
-def _models(request: Request) -> service.engine.Models:
-    models: service.engine.Models = request.app.state.models
-    return models
+# These are coroutines, for FastAPI takes a thread for each call of a plain function.
 
 
-def _limits(request: Request) -> RequestLimits:
+async def _library(request: Request) -> service.engine.Library:
+    library: service.engine.Library = request.app.state.library
+    return library
+
+
+async def _limits(request: Request) -> RequestLimits:
     limits: RequestLimits = request.app.state.limits
     return limits
 
 
-def _intake(request: Request) -> Intake:
+async def _intake(request: Request) -> Intake:
     intake: Intake = request.app.state.intake
     return intake
 
 
-Models = Annotated[service.engine.Models, Depends(_models)]
+Library = Annotated[service.engine.Library, Depends(_library)]
 Limits = Annotated[RequestLimits, Depends(_limits)]
 CurrentIntake = Annotated[Intake, Depends(_intake)]
+
+
+async def _models(library: Library) -> AsyncIterator[service.engine.Models]:
+    # Held for the whole request: its texts are translated by one version of a model.
+    with library.hold() as models:
+        yield models
+
+
+Models = Annotated[service.engine.Models, Depends(_models)]
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:

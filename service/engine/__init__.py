@@ -2,16 +2,13 @@
 
 It knows neither HTTP nor settings; whoever opens it hands it numbers.
 
-    Models.find(source, target) -> Translator.translate(text, options) -> Translation
+    Library.hold() -> Models.find(source, target) -> Translator.translate(text) -> Translation
 """
 
 from service.engine.detector import Detection
-from service.engine.registry import (
-    ModelDescription,
-    Models,
-    is_same_language,
-    open_translator,
-)
+from service.engine.library import Library
+from service.engine.model import EngineOptions, ModelDescription, open_translator
+from service.engine.registry import Models, is_same_language
 from service.engine.search import FinishReason, SearchOptions
 from service.engine.translator import (
     SentenceAttention,
@@ -23,7 +20,9 @@ from service.engine.waiting_line import Priority
 
 __all__ = [
     "Detection",
+    "EngineOptions",
     "FinishReason",
+    "Library",
     "ModelDescription",
     "Models",
     "Priority",

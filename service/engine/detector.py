@@ -29,6 +29,10 @@ class Detector:
         self._identifier: LanguageIdentifier | None = None
         self._loading = threading.Lock()
 
+    def adapted_to(self, languages: Iterable[str]) -> "Detector":
+        """Return a detector of these languages: this one, if they are its own."""
+        return self if sorted(set(languages)) == self._languages else Detector(languages)
+
     def detect(self, text: str) -> Detection:
         """Return the likeliest language; if nothing tells, the first one and confidence 0."""
         if not any(character.isalpha() for character in text):

@@ -1,122 +1,54 @@
-"""The models that are loaded, found by language pair."""
+"""The models that serve together, found by language pair."""
 
 import logging
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Self
 
-import numpy as np
-
-from models.bundle import Bundle, Direction, Score, find_bundles
-from models.tokenizer import BOS, EOS
-from service import metrics
+from models.bundle import Bundle, find_bundles
 from service.engine.detector import Detection, Detector
-from service.engine.onnx_batch import OnnxBatch
-from service.engine.policy import Policy
-from service.engine.scheduler import Scheduler
-from service.engine.sessions import Sessions
+from service.engine.model import EngineOptions, Model, ModelDescription, open_model
 from service.engine.translator import Translator
 from service.errors import UnsupportedPair
 
 log = logging.getLogger(__name__)
 
-# A step takes milliseconds; one that takes this long will not end.
-_STALL_SECONDS = 60.0
-_POLICY = Policy()
-
-
-@dataclass(frozen=True, slots=True)
-class ModelDescription:
-    """What is told of a loaded bundle."""
-
-    name: str
-    version: str
-    directions: list[Direction]
-    variant: str
-    """Which rendering of the network runs, such as fp32."""
-    provider: str
-    """What of ONNX Runtime runs it."""
-    parameters: int
-    scores: list[Score]
-
 
 class Models:
-    """All loaded models. `open` loads them, `close` lets them finish."""
+    """Loaded models, which never change: whoever wants others makes another `Models`."""
 
-    def __init__(
-        self, translators: Sequence[Translator], descriptions: Sequence[ModelDescription]
-    ) -> None:
+    def __init__(self, loaded: Sequence[Model], detector: Detector | None = None) -> None:
+        self.loaded = tuple(loaded)
+        """Of two that serve a pair, the first does."""
+        translators = [translator for model in loaded for translator in model.translators]
         self._translators_by_pair = _by_pair(translators)
-        self._schedulers = list(
-            {id(each.scheduler): each.scheduler for each in translators}.values()
-        )
-        self._descriptions = list(descriptions)
-        self._detector = Detector(each.source for each in translators)
-        self._is_closed = False
+        sources = {each.source for each in translators}
+        self.detector = detector.adapted_to(sources) if detector else Detector(sources)
 
     @classmethod
-    def open(
-        cls,
-        root: Path,
-        *,
-        max_rows: int = 64,
-        max_waiting_tokens: int = 32_768,
-        max_wait_seconds: float = 4.0,
-        workers: int | None = None,
-    ) -> Self:
-        """Load the newest version of every bundle under `root`, and run each once.
-
-        Args:
-            max_rows: rows that one worker decodes together.
-            max_waiting_tokens: source tokens that may wait at a model before texts are refused.
-            max_wait_seconds: longest predicted wait at which interactive texts are accepted.
-            workers: decoding threads of a model; by default one for each CPU core.
+    def open(cls, root: Path, options: EngineOptions = EngineOptions()) -> Self:
+        """Load the newest version of every bundle under `root`; `close` ends them.
 
         Raises:
+            CannotRun: the device cannot be had, or does not run the variant.
             DamagedBundle: a bundle cannot be trusted.
             FileNotFoundError: there is no bundle under `root`.
+            ModelFailure: a model was loaded, but does not decode.
         """
         # In ascending order of versions, so the last one of each name stays.
         newest = {path.parent.name: path for path in find_bundles(root)}
         if not newest:
             raise FileNotFoundError(f"there is no bundle under {root}")
-        start = partial(
-            _start,
-            max_rows=max_rows,
-            max_waiting_tokens=max_waiting_tokens,
-            policy=Policy(max_wait_seconds=max_wait_seconds),
-            workers=workers,
-        )
-        translators: list[Translator] = []
-        descriptions: list[ModelDescription] = []
+        loaded: list[Model] = []
         try:
             for path in newest.values():
-                mine, description = start(Bundle.open(path))
-                translators += mine
-                descriptions.append(description)
+                loaded.append(open_model(Bundle.open(path), options))  # noqa: PERF401
         except BaseException:
-            for each in translators:
-                each.close()
+            for model in loaded:
+                model.close()
             raise
-        return cls(translators, descriptions)
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether texts are accepted."""
-        return not self._is_closed and self.is_alive
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether every decoding thread runs and none is stuck."""
-        if self._is_closed:
-            return True
-        return all(
-            each.is_alive and each.stalled_seconds < _STALL_SECONDS for each in self._schedulers
-        )
+        return cls(loaded)
 
     def find(self, source: str, target: str) -> Translator:
         """Return the translator of a pair, given as BCP-47 tags in any case.
@@ -142,102 +74,23 @@ class Models:
         return {source: sorted(targets_by_source[source]) for source in sorted(targets_by_source)}
 
     def describe(self) -> list[ModelDescription]:
-        """Describe the loaded bundles, by name."""
-        return list(self._descriptions)
+        """Describe the models, by name."""
+        return [model.description for model in self.loaded]
 
     def detect(self, text: str) -> Detection:
         """Tell which of the served source languages a text is in."""
-        return self._detector.detect(text)
+        return self.detector.detect(text)
 
     def close(self, timeout_seconds: float | None = None) -> None:
         """Finish what was accepted, then stop; what is not done in time fails."""
-        self._is_closed = True
-        deadline = None if timeout_seconds is None else monotonic() + timeout_seconds
-        for each in self._schedulers:
-            each.close(None if deadline is None else max(0.0, deadline - monotonic()))
+        close_all(self.loaded, timeout_seconds)
 
 
-def open_translator(
-    bundle: Path,
-    direction: tuple[str, str],
-    *,
-    max_rows: int = 64,
-    max_waiting_tokens: int = 65_536,
-    workers: int | None = None,
-) -> Translator:
-    """Load one bundle, a draft included, for one of its directions.
-
-    The caller closes it.
-
-    Raises:
-        DamagedBundle: the bundle cannot be trusted.
-        UnsupportedPair: the bundle has no such direction.
-    """
-    opened = Bundle.open(bundle)
-    if Direction(source=direction[0], target=direction[1]) not in opened.manifest.directions:
-        raise UnsupportedPair(f"{direction[0]}-{direction[1]} is not served")
-    translators, _ = _start(
-        opened, max_rows=max_rows, max_waiting_tokens=max_waiting_tokens, workers=workers
-    )
-    return next(each for each in translators if (each.source, each.target) == direction)
-
-
-def _start(
-    bundle: Bundle,
-    *,
-    max_rows: int,
-    max_waiting_tokens: int,
-    workers: int | None,
-    policy: Policy = _POLICY,
-) -> tuple[list[Translator], ModelDescription]:
-    began = monotonic()
-    manifest, tokenizer, sessions = bundle.manifest, bundle.tokenizer(), Sessions(bundle)
-    _warm_up(sessions)
-    num_workers = workers or len(os.sched_getaffinity(0))
-    scheduler = Scheduler(
-        partial(OnnxBatch, sessions),
-        workers=num_workers,
-        max_rows=max_rows,
-        max_waiting_tokens=max_waiting_tokens,
-        model=bundle.identity,
-        policy=policy,
-    )
-    translators = [
-        Translator(
-            source=each.source,
-            target=each.target,
-            model=bundle.identity,
-            defaults=manifest.decoding,
-            tokenizer=tokenizer,
-            scheduler=scheduler,
-            tag=manifest.target_tags.get(each.target),
-        )
-        for each in manifest.directions
-    ]
-    metrics.MODEL_INFO.labels(bundle.identity, sessions.variant, sessions.provider).set(1)
-    seconds = round(monotonic() - began, 3)
-    log.info("model loaded", extra={"model": bundle.identity, "seconds": seconds})
-    return translators, _describe(bundle, sessions)
-
-
-def _warm_up(sessions: Sessions) -> None:
-    """Run both graphs, so that the first caller does not pay for what is set up lazily."""
-    batch = OnnxBatch(sessions, width=1)
-    batch.admit([[EOS], [EOS, EOS]])
-    batch.step(np.array([[0], [1]]), np.array([[BOS], [BOS]]), 2)
-
-
-def _describe(bundle: Bundle, sessions: Sessions) -> ModelDescription:
-    manifest = bundle.manifest
-    return ModelDescription(
-        name=manifest.name,
-        version=str(manifest.version),
-        directions=manifest.directions,
-        variant=sessions.variant,
-        provider=sessions.provider,
-        parameters=manifest.architecture.parameters,
-        scores=manifest.scores,
-    )
+def close_all(models: Sequence[Model], timeout_seconds: float | None) -> None:
+    """Close models, all of them within the given time."""
+    deadline = None if timeout_seconds is None else monotonic() + timeout_seconds
+    for model in models:
+        model.close(None if deadline is None else max(0.0, deadline - monotonic()))
 
 
 def is_same_language(one: str, other: str) -> bool:

@@ -76,12 +76,12 @@ class Scheduler:
     @property
     def is_alive(self) -> bool:
         """Whether every worker runs."""
-        return all(worker.is_alive for worker in self._workers)
+        return bool(self._workers) and all(worker.is_alive for worker in self._workers)
 
     @property
     def stalled_seconds(self) -> float:
         """How long the longest of the present turns has lasted; a turn is one step."""
-        return max(worker.stalled_seconds for worker in self._workers)
+        return max((worker.stalled_seconds for worker in self._workers), default=0.0)
 
     def submit(
         self,
@@ -136,6 +136,8 @@ class Scheduler:
         if any(worker.is_alive for worker in self._workers):
             self._abort()
         self._deadlines.close()
+        # Workers know their scheduler: else only the garbage collector would free the model.
+        self._workers = [worker for worker in self._workers if worker.is_alive]
 
     def await_work(self, worker: Worker) -> bool:
         """See `Supply`."""

@@ -17,7 +17,7 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from service.engine import TranslationOptions, Translator, open_translator
+from service.engine import EngineOptions, TranslationOptions, Translator, open_translator
 
 REPEATS = 3
 
@@ -26,7 +26,9 @@ def main() -> None:
     arguments = parse()
     lines = arguments.source.read_text(encoding="utf-8").split("\n")[: arguments.lines]
     source, target = arguments.pair.split("-")
-    translator = open_translator(arguments.bundle, (source, target), workers=arguments.workers)
+    translator = open_translator(
+        arguments.bundle, (source, target), options=EngineOptions(workers=arguments.workers)
+    )
     table = Table("beam", "one by one", "all at once", "ratio", title="sentences a second")
     for beam in arguments.beams:
         alone, together = measure(translator, lines, TranslationOptions(beam=beam))

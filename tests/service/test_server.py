@@ -1,7 +1,9 @@
-"""The server drains: late work is refused while accepted work ends."""
+"""The server ends with its models, reloads them, and drains: late work is refused, none lost."""
 
 import asyncio
+import signal
 import threading
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 import httpx2
@@ -10,7 +12,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.api.dependencies import Intake
-from service.server import DrainingServer
+from service.server import DrainingServer, serve
+from service.settings import Settings
 
 TIMEOUT_SECONDS = 5
 
@@ -21,6 +24,17 @@ class Work:
 
     is_started: threading.Event = field(default_factory=threading.Event)
     may_end: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass
+class EmptyLibrary:
+    """A library whose loading ends as the test says."""
+
+    started: Future[None] = field(default_factory=Future)
+    num_reloads: int = 0
+
+    def reload(self) -> None:
+        self.num_reloads += 1
 
 
 class WatchedServer(DrainingServer):
@@ -49,6 +63,7 @@ def work() -> Work:
 def app(work):
     app = FastAPI()
     app.state.intake = Intake()
+    app.state.library = EmptyLibrary()
 
     @app.get("/work")
     async def do() -> str:
@@ -64,7 +79,7 @@ def app(work):
 
 
 def start(server: WatchedServer) -> threading.Thread:
-    thread = threading.Thread(target=server.run)
+    thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     assert server.is_listening.wait(TIMEOUT_SECONDS)
     return thread
@@ -126,3 +141,60 @@ def test_work_that_outlasts_the_grace_is_cut_off(app, work):
 
     assert answers != [200]
     assert not running.is_alive()
+
+
+def test_server_answers_while_models_are_loaded_and_ends_if_they_cannot_be(app):
+    server = WatchedServer(app, drain_seconds=3600)
+    running = start(server)
+
+    answer = httpx2.get(server.url + "/intake")
+    app.state.library.started.set_exception(FileNotFoundError("there is no bundle"))
+    running.join(TIMEOUT_SECONDS)
+
+    assert answer.status_code == 200
+    assert not running.is_alive()
+
+
+def test_what_kept_the_models_from_being_loaded_is_raised(app):
+    app.state.library.started.set_exception(FileNotFoundError("there is no bundle"))
+
+    with pytest.raises(FileNotFoundError, match="there is no bundle"):
+        serve(app, Settings(port=0))
+
+
+def test_hangup_looks_for_new_bundles_and_ends_nothing(app):
+    server = WatchedServer(app, drain_seconds=0)
+    running = start(server)
+
+    server.handle_reload(1, None)
+    answer = httpx2.get(server.url + "/intake")
+
+    assert app.state.library.num_reloads == 1
+    assert answer.json() is True
+    server.handle_exit(15, None)
+    running.join(TIMEOUT_SECONDS)
+
+
+def test_signal_of_the_process_reaches_the_server(app):
+    """In the main thread, where signals are handled, and so without a watcher."""
+    library = app.state.library
+
+    @app.get("/hangup")
+    async def hang_up() -> int:
+        signal.raise_signal(signal.SIGHUP)
+        return library.num_reloads
+
+    answers: list[int] = []
+
+    class AskingServer(DrainingServer):
+        async def main_loop(self) -> None:
+            url = f"http://127.0.0.1:{self.servers[0].sockets[0].getsockname()[1]}"
+            async with httpx2.AsyncClient() as client:
+                answers.append((await client.get(url + "/hangup")).json())
+
+    before = signal.getsignal(signal.SIGHUP)
+
+    AskingServer(uvicorn.Config(app, port=0, log_config=None), app, 0).run()
+
+    assert answers == [1]
+    assert signal.getsignal(signal.SIGHUP) == before

@@ -137,6 +137,7 @@ def url(bundles):
     with server:
         events = (json.loads(line) for line in server.stdout)
         port = next(event["port"] for event in events if event["event"] == "listening")
+        assert any(event["event"] == "ready" for event in events)
         yield f"http://127.0.0.1:{port}"
         server.send_signal(signal.SIGTERM)
         server.communicate(timeout=60)  # its last lines need a reader

@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -43,11 +44,14 @@ class ShoutingTranslator:
 
 @dataclass
 class ShoutingModels:
-    """German, recognised by its umlauts, and English."""
+    """German, recognised by its umlauts, and English; it is its own library."""
 
     is_alive: bool = True
-    is_ready: bool = True
+    has_started: bool = True
     is_closed: bool = False
+    what_is_wrong: list[str] = field(default_factory=list)
+    refusals: dict[str, str] = field(default_factory=dict)
+    models: list[object] = field(default_factory=list)
     num_cancelled: int = 0
     options: list[TranslationOptions] = field(default_factory=list)
 
@@ -66,7 +70,20 @@ class ShoutingModels:
         return {"de": ["en"], "en": ["de"]}
 
     def describe(self) -> list[object]:
-        return []
+        return self.models
+
+    def start(self) -> None:
+        """Nothing needs to be loaded."""
+
+    @contextmanager
+    def hold(self) -> Iterator["ShoutingModels"]:
+        yield self
+
+    def troubles(self) -> list[str]:
+        return self.what_is_wrong
+
+    def refused(self) -> dict[str, str]:
+        return self.refusals
 
     def close(self, timeout_seconds: float) -> None:
         self.is_closed = True

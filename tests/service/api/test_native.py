@@ -12,6 +12,8 @@ from service.app import create_app
 from service.engine import TranslationOptions
 from service.settings import Settings
 
+TIMEOUT_SECONDS = 10
+
 
 def ask(client, **body):
     return client.post("/v1/translate", json={"source": "de", "target": "en"} | body)
@@ -255,7 +257,9 @@ def test_shutdown_closes_the_models(app, models):
 def test_bundle_is_loaded_listed_and_translates(tiny_bundle):
     text = ["Guten Morgen. Wie geht es dir?", "Das Haus"]
 
-    with TestClient(create_app(Settings(bundles=tiny_bundle.path.parents[1], workers=1))) as client:
+    app = create_app(Settings(bundles=tiny_bundle.path.parents[1], workers=1))
+    with TestClient(app) as client:
+        app.state.library.started.result(TIMEOUT_SECONDS)
         [model] = client.get("/v1/models").json()["models"]
         together = ask(client, text=text, alternatives=1).json()["translations"]
         alone = [ask(client, text=each, alternatives=1).json()["translations"][0] for each in text]
@@ -272,7 +276,9 @@ def test_bundle_is_loaded_listed_and_translates(tiny_bundle):
 def test_sources_are_told_apart_by_the_real_detector(tiny_bundle):
     text = ["Wie geht es dir heute, mein lieber Freund?"]
 
-    with TestClient(create_app(Settings(bundles=tiny_bundle.path.parents[1], workers=1))) as client:
+    app = create_app(Settings(bundles=tiny_bundle.path.parents[1], workers=1))
+    with TestClient(app) as client:
+        app.state.library.started.result(TIMEOUT_SECONDS)
         [translation] = ask(client, text=text, source="auto").json()["translations"]
 
     assert translation["source"] == "de"

@@ -1,14 +1,24 @@
-import pytest
+from starlette.testclient import TestClient
+
+from service.app import create_app
+from service.engine import ModelDescription
+from service.settings import Settings
+from tests.versions import hold_back, publish_version
+
+TIMEOUT_SECONDS = 20
+PROBES = {"/startupz": "started", "/livez": "alive", "/readyz": "ready"}
+
+
+def answers(client) -> dict[str, int]:
+    return {path: client.get(path).status_code for path in PROBES}
 
 
 def test_probes_are_content_when_all_is_well(client):
-    assert client.get("/livez").json() == {"status": "alive", "reasons": []}
-    assert client.get("/readyz").json() == {"status": "ready", "reasons": []}
+    for path, word in PROBES.items():
+        answer = client.get(path)
 
-
-@pytest.mark.parametrize("path", ["/livez", "/readyz"])
-def test_probe_is_200_when_all_is_well(client, path):
-    assert client.get(path).status_code == 200
+        assert answer.status_code == 200
+        assert (answer.json()["status"], answer.json()["reasons"]) == (word, [])
 
 
 def test_dead_thread_is_not_alive(client, models):
@@ -17,24 +27,74 @@ def test_dead_thread_is_not_alive(client, models):
     answer = client.get("/livez")
 
     assert answer.status_code == 503
-    assert answer.json()["reasons"] == ["a decoding thread has died"]
+    assert answer.json() == {
+        "status": "not alive",
+        "reasons": ["a decoding thread has died or is stuck"],
+    }
 
 
-def test_model_that_is_not_ready_is_told(client, models):
-    models.is_ready = False
+def test_service_that_loads_is_alive_but_neither_started_nor_ready(client, models):
+    models.has_started = False
+    models.what_is_wrong = ["the models are being loaded"]
+
+    assert answers(client) == {"/startupz": 503, "/livez": 200, "/readyz": 503}
+    for path in ("/startupz", "/readyz"):
+        assert client.get(path).json()["reasons"] == ["the models are being loaded"]
+
+
+def test_model_that_does_not_decode_is_named(client, models):
+    models.what_is_wrong = ["the model a/1 does not decode"]
+
+    assert answers(client) == {"/startupz": 200, "/livez": 200, "/readyz": 503}
+    assert client.get("/readyz").json()["reasons"] == ["the model a/1 does not decode"]
+
+
+def test_closed_intake_has_started_and_is_alive_but_not_ready(app, client):
+    app.state.intake.close()
+
+    assert answers(client) == {"/startupz": 200, "/livez": 200, "/readyz": 503}
+    assert client.get("/readyz").json()["reasons"] == ["the service is shutting down"]
+
+
+def test_readiness_tells_what_runs_where(client, models):
+    models.models = [ModelDescription("a", "3", [], "fp16", "CUDAExecutionProvider", 1000, [])]
+
+    assert client.get("/readyz").json()["models"] == [
+        {"name": "a", "version": "3", "variant": "fp16", "provider": "CUDAExecutionProvider"}
+    ]
+
+
+def test_refused_bundle_is_told_and_leaves_the_service_ready(client, models):
+    models.refusals = {"a/4": "manifest.json is not JSON"}
 
     answer = client.get("/readyz")
 
-    assert answer.status_code == 503
-    assert answer.json()["reasons"] == ["a model is not ready"]
+    assert answer.status_code == 200
+    assert answer.json()["refused"] == [{"bundle": "a/4", "reason": "manifest.json is not JSON"}]
 
 
-def test_closed_intake_is_alive_but_not_ready(app, client):
-    app.state.intake.close()
+def test_real_service_answers_while_it_loads(tmp_path, tiny_bundle):
+    let_go = hold_back(publish_version(tiny_bundle, tmp_path, 1))
+    app = create_app(Settings(bundles=tmp_path, device="cpu"))
 
-    assert client.get("/livez").status_code == 200
-    assert client.get("/readyz").status_code == 503
-    assert client.get("/readyz").json()["reasons"] == ["the service is shutting down"]
+    with TestClient(app) as client:
+        at_first = answers(client)
+        refusals = [client.get("/v1/models"), client.get("/v1/languages"), translate(client)]
+        let_go()
+        app.state.library.started.result(TIMEOUT_SECONDS)
+        at_last = answers(client)
+        translation = translate(client)
+
+    assert at_first == {"/startupz": 503, "/livez": 200, "/readyz": 503}
+    for refusal in refusals:
+        assert (refusal.status_code, refusal.headers["Retry-After"]) == (503, "1")
+        assert refusal.json()["error"]["message"] == "the models are being loaded"
+    assert at_last == {"/startupz": 200, "/livez": 200, "/readyz": 200}
+    assert translation.json()["translations"][0]["model"] == "tiny/1"
+
+
+def translate(client):
+    return client.post("/v1/translate", json={"text": "Ja.", "source": "de", "target": "en"})
 
 
 def test_requests_are_counted_by_route_and_kind_of_status(client):

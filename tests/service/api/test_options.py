@@ -19,7 +19,9 @@ TEXTS = [TEXT, "Guten Morgen.", "ja", "nein nein", "Hund Hund Hund", "Katze", "x
 @pytest.fixture(scope="module")
 def client(tiny_bundle) -> Iterator[TestClient]:
     settings = Settings(bundles=tiny_bundle.path.parents[1], workers=1)
-    with TestClient(create_app(settings)) as client:
+    app = create_app(settings)
+    with TestClient(app) as client:
+        app.state.library.started.result(timeout=20)
         yield client
 
 
