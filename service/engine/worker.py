@@ -9,6 +9,7 @@ may succeed.
 """
 
 import logging
+import math
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import InvalidStateError
@@ -223,6 +224,9 @@ class _Lane:
         is_done_N = self._beams.is_done
         for i in np.flatnonzero(is_done_N).tolist():
             sentence, found = self.active[i], self._beams.hypotheses(i)
+            if not found or not math.isfinite(found[0].score):
+                _fail_for_model([sentence], self._model, "the model's scores are no numbers")
+                continue
             try:
                 sentence.future.set_result(found)
             except InvalidStateError:
@@ -258,5 +262,7 @@ def fail(sentences: Sequence[Sentence], kind: type[ServiceError], message: str) 
     return failed
 
 
-def _fail_for_model(sentences: Sequence[Sentence], model: str) -> None:
-    metrics.FAILED.labels(model).inc(fail(sentences, ModelFailure, "the model failed"))
+def _fail_for_model(
+    sentences: Sequence[Sentence], model: str, message: str = "the model failed"
+) -> None:
+    metrics.FAILED.labels(model).inc(fail(sentences, ModelFailure, message))

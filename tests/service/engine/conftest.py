@@ -29,6 +29,7 @@ class CopyingModel:
         self.on_admit: Callable[[Sequence[Sequence[int]]], object] = lambda sources: None
         self.on_step: Callable[[int], object] = lambda num_rows: None
         self.fails = False
+        self.score = -0.1
 
     def __call__(self, width: int) -> "CopyingBatch":
         return CopyingBatch(self)
@@ -67,7 +68,9 @@ class CopyingBatch:
         following = [(self._rows[parent] or [EOS])[0] for parent in parents]
         self._rows = [self._rows[parent][1:] for parent in parents]
         others = range(98, 98 + candidates - 1)
-        scores_NKC = np.array([-0.1, *(-5.0 - i for i in range(len(others)))], np.float32)
+        scores_NKC = np.array(
+            [model.score, *(50 * model.score - i for i in range(len(others)))], np.float32
+        )
         tokens_NKC = np.array([[token, *others] for token in following])
         shape = (*parents_NK.shape, candidates)
         return [StepResult(np.broadcast_to(scores_NKC, shape), tokens_NKC.reshape(shape))]

@@ -1,5 +1,6 @@
 """Every sentence that is accepted ends, whatever fails, and spares those that come next."""
 
+import math
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -49,8 +50,9 @@ def test_model_failure_spares_the_other_workers_batch():
     scheduler = Scheduler(each_its_own(models), workers=2, max_rows=8, max_waiting_tokens=1000)
 
     futures = scheduler.submit([[10, 10]] * 8, [GREEDY] * 8)
+    # Both have taken theirs before either goes on, or the first would come back for more.
+    assert all(model.is_stepping.wait(timeout=5) for model in models)
     for model in models:
-        assert model.is_stepping.wait(timeout=5)
         model.may_step.set()
     errors = [future.exception(5) for future in futures]
 
@@ -99,6 +101,15 @@ def test_sentence_that_is_cancelled_while_it_is_encoded_harms_nobody_else(busy, 
     assert tokens(other) == [30, 31]
     assert abandoned.cancelled()
     assert tokens(submit(busy, [40], GREEDY)) == [40]
+
+
+def test_scores_that_are_no_numbers_fail_the_sentence_and_nobody_else(scheduler, model):
+    model.score = math.nan
+    spoiled = [submit(scheduler, [20, 21], options) for options in (GREEDY, BEAM)]
+    assert all(isinstance(each.exception(5), ModelFailure) for each in spoiled)
+    model.score = -0.1
+
+    assert tokens(submit(scheduler, [30], BEAM)) == [30]
 
 
 def test_encoder_that_fails_fails_those_it_was_to_encode(scheduler, model):
@@ -170,7 +181,9 @@ def test_step_that_never_ends_is_seen_and_holds_up_nobody_at_the_door(model):
     assert scheduler.stalled_seconds > 0
     assert scheduler.is_alive
     release = threading.Timer(0, model.may_step.set)  # only when all are told, if ever
-    left.add_done_callback(lambda _: release.start())
+    both = [stuck, left]
+    for each in both:
+        each.add_done_callback(lambda _: all(f.done() for f in both) and release.start())
     scheduler.close(timeout_seconds=0)
     assert isinstance(stuck.exception(0), Overloaded)
     assert isinstance(left.exception(0), Overloaded)
