@@ -41,17 +41,17 @@ class Intake:
         self.is_open = False
 
 
-def _models(request: Request) -> service.engine.Models:
+async def _models(request: Request) -> service.engine.Models:
     models: service.engine.Models = request.app.state.models
     return models
 
 
-def _limits(request: Request) -> RequestLimits:
+async def _limits(request: Request) -> RequestLimits:
     limits: RequestLimits = request.app.state.limits
     return limits
 
 
-def _intake(request: Request) -> Intake:
+async def _intake(request: Request) -> Intake:
     intake: Intake = request.app.state.intake
     return intake
 
