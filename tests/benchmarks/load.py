@@ -16,7 +16,7 @@ from statistics import median
 
 import texts
 from measuring import alternate, quantile, ratio
-from report import Report, Table
+from report import Report, Table, targets
 from server_process import serving
 from traffic import Answers, Load, Rate, saturate_engine
 
@@ -25,7 +25,7 @@ from service.engine import TranslationOptions, Translator, open_translator
 
 BUNDLES = Path(__file__).parents[2] / "models" / "bundles"
 LOADS = (0.5, 0.8, 1.1)
-ARRIVALS = {"engine": "bare engine", "several": "HTTP, {} texts a request", "one": "HTTP, one text"}
+WAYS = {"engine": "bare engine", "several": "HTTP, {} texts a request", "one": "HTTP, one text"}
 
 
 def main() -> None:
@@ -46,6 +46,7 @@ def main() -> None:
         rates = alternate(works, arguments.rounds)
         translator.close()
         report.add(saturation_table(rates, arguments.texts))
+        report.add(overhead_targets(rates, arguments.texts))
         most = median(rate.per_second for rate in rates["one"])
         report.add(latency_table([load.arrive(share, share * most) for share in LOADS]))
     report.finish(arguments.results)
@@ -107,35 +108,47 @@ def conditions(
 
 
 def saturation_table(rates: dict[str, list[Rate]], num_texts: int) -> Table:
-    bare = [rate.per_second for rate in rates["engine"]]
     rows = []
     for name, found in rates.items():
+        is_bare = name == "engine"
         rows.append(
             [
-                ARRIVALS[name].format(num_texts),
+                WAYS[name].format(num_texts),
                 median(rate.per_second for rate in found),
-                100 * (ratio(bare, [rate.per_second for rate in found]) - 1),
+                None if is_bare else overhead(rates, name),
                 median(rate.engine_ms for rate in found),
-                100
-                * (ratio([r.engine_ms for r in found], [r.engine_ms for r in rates["engine"]]) - 1),
-                median(rate.client_cores for rate in found),
+                None if is_bare else cpu_overhead(rates, name),
+                None if is_bare else median(rate.client_cores for rate in found),
             ]
         )
-    rows[0][2] = rows[0][4] = rows[0][5] = None
-    columns = (
-        "way",
-        "sentences/s",
-        "overhead %",
-        "CPU ms a sentence",
-        "overhead %",
-        "client cores",
-    )
+    columns = ("way", "sentences/s", "overhead %", "CPU ms a sentence", "overhead %")
     return Table(
         "At saturation",
-        columns,
+        (*columns, "client cores"),
         rows,
         "Overhead is what HTTP adds to the time of the bare engine for the same work: in all, the "
         "client's share of the cores included, and in CPU time of the translating process alone.",
+    )
+
+
+def overhead(rates: dict[str, list[Rate]], name: str) -> float:
+    """Return by how many percent a sentence takes longer than with the bare engine."""
+    ways = rates["engine"], rates[name]
+    return 100 * (ratio(*([rate.per_second for rate in way] for way in ways)) - 1)
+
+
+def cpu_overhead(rates: dict[str, list[Rate]], name: str) -> float:
+    """Return by how many percent a sentence takes more CPU time than with the bare engine."""
+    ways = rates[name], rates["engine"]
+    return 100 * (ratio(*([rate.engine_ms for rate in way] for way in ways)) - 1)
+
+
+def overhead_targets(rates: dict[str, list[Rate]], num_texts: int) -> Table:
+    return targets(
+        [
+            (f"overhead %, {WAYS[name].format(num_texts)}", 15.0, 8.0, overhead(rates, name))
+            for name in ("several", "one")
+        ]
     )
 
 

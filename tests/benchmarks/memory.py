@@ -13,7 +13,6 @@ import json
 import subprocess
 import sys
 import time
-from concurrent.futures import wait
 from contextlib import suppress
 from pathlib import Path
 from statistics import mean
@@ -22,7 +21,7 @@ import numpy as np
 import texts
 from client import Client, render
 from load import BUNDLES, as_pair, newest_bundle
-from report import Report, Table
+from report import Report, Table, targets
 from server_process import ServerProcess, resident_mb, serving
 
 from models.tokenizer import EOS
@@ -52,7 +51,10 @@ def main() -> None:
         f"to {WIDTHS[1]}; {HANGING_UP:.0%} hang up; {arguments.minutes:g} minutes",
     }
     report = Report("memory", conditions)
-    report.add(shapes_table(run_shapes(arguments)))
+    found = run_shapes(arguments)
+    report.add(shapes_table(found))
+    growth = found[-1]["held"] - found[-2]["held"]
+    report.add(targets([("growth MB, from the last count but one", 20.0, 10.0, growth)]))
     with serving(arguments.bundles) as server:
         report.add(soak_table(asyncio.run(soak(server, bundle, arguments))))
     report.finish(arguments.results)
@@ -98,10 +100,12 @@ def decode(translator: Translator, random: np.random.Generator) -> None:
     count, length, target = (
         int(random.integers(1, most + 1)) for most in (MAX_SENTENCES, MAX_SOURCE, MAX_TARGET)
     )
-    ids = random.integers(texts.FIRST_WORD, translator.tokenizer.size, (count, length))
+    words = texts.words(translator.tokenizer)
+    ids = random.integers(words.start, words.stop, (count, length))
     options = SearchOptions(width=int(random.choice(WIDTHS)), max_tokens=target)
     sources = [[*source, EOS] for source in ids.tolist()]
-    wait(translator.scheduler.submit(sources, [options] * count))
+    for future in translator.scheduler.submit(sources, [options] * count):
+        future.result()
 
 
 async def soak(

@@ -81,6 +81,23 @@ class Report:
         return path
 
 
+def targets(rows: Sequence[tuple[str, float, float, float]]) -> Table:
+    """Set figures against what the project is to reach: measure, must, stretch, measured.
+
+    Where the stretch is below the must, less is better.
+    """
+    judged = [[*row, verdict(*row[1:])] for row in rows]
+    return Table("Targets", ["measure", "must", "stretch", "measured", "verdict"], judged)
+
+
+def verdict(must: float, stretch: float, measured: float) -> str:
+    """Say which of two targets a figure reaches."""
+    sign = 1 if stretch >= must else -1
+    if sign * measured < sign * must:
+        return "missed"
+    return "reached" if sign * measured < sign * stretch else "stretch reached"
+
+
 class Usage:
     """A clock that also knows how busy other processes keep the CPU."""
 

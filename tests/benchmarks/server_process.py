@@ -45,6 +45,11 @@ class ServerProcess:
         with urllib.request.urlopen(url) as answer:
             return totals(text_string_to_metric_families(answer.read().decode()))
 
+    def await_idle(self) -> None:
+        """Wait until nothing is being translated any more, for those who hung up neither."""
+        while any(self.metrics()[f"dragoman_{each}"] for each in ("rows", "waiting_sentences")):
+            time.sleep(0.05)
+
 
 def totals(families: Iterable[Metric]) -> dict[str, float]:
     """Return metrics by name, each summed over its labels."""

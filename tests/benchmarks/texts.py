@@ -19,16 +19,21 @@ def source_lengths(count: int, random: np.random.Generator) -> NDArray[np.int64]
     return np.clip(np.rint(drawn), MIN_TOKENS, MAX_TOKENS).astype(np.int64)
 
 
+def words(tokenizer: Tokenizer) -> range:
+    """Return the ids that stand for words and parts of words."""
+    return range(min(FIRST_WORD, tokenizer.size // 2), tokenizer.size)
+
+
 def generate(tokenizer: Tokenizer, count: int, seed: int = 0) -> list[str]:
     """Draw texts of one sentence each, without meaning; their lengths as above."""
     random = np.random.default_rng(seed)
-    first = min(FIRST_WORD, tokenizer.size // 2)
+    ids = words(tokenizer)
     # A full stop inside would make two sentences of one.
-    texts = (
-        tokenizer.decode(random.integers(first, tokenizer.size, length).tolist())
+    drawn = (
+        tokenizer.decode(random.integers(ids.start, ids.stop, length).tolist())
         for length in source_lengths(count, random)
     )
-    return ["".join(c for c in text if c.isalnum() or c == " ").strip() or "a" for text in texts]
+    return ["".join(c for c in text if c.isalnum() or c == " ").strip() or "a" for text in drawn]
 
 
 def read(path: Path, count: int) -> list[str]:

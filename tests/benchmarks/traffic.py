@@ -98,6 +98,7 @@ class Load:
         Returns:
             share, requests a second, answers, and what the server counted meanwhile.
         """
+        self._server.await_idle()
         before = self._server.metrics()
         answers = asyncio.run(self._arrive(per_second))
         after = self._server.metrics()
