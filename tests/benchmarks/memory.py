@@ -65,7 +65,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--bundles", type=Path, default=BUNDLES, help="folder of bundles")
     parser.add_argument("--pair", type=as_pair, default=("de", "en"), help="such as de-en")
     parser.add_argument("--counts", type=int, nargs="+", default=COUNTS, help="of shapes")
-    parser.add_argument("--minutes", type=float, default=2, help="of the soak")
+    parser.add_argument("--minutes", type=float, default=1, help="of the soak")
     parser.add_argument("--only-shapes", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
     return parser.parse_args()
