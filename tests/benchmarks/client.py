@@ -36,7 +36,7 @@ class Client:
         Raises:
             ConnectionError: the server closed the connection without an answer.
         """
-        connection = self._idle.pop() if self._idle else await self._connect()
+        connection = self._take() or await self._connect()
         try:
             status = await connection.send(request)
         except BaseException:
@@ -50,6 +50,13 @@ class Client:
         for connection in self._idle:
             connection.close()
 
+    def _take(self) -> "Connection | None":
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_open:  # servers hang up when nothing has come for some seconds
+                return connection
+        return None
+
     async def _connect(self) -> "Connection":
         loop = asyncio.get_running_loop()
         _, connection = await loop.create_connection(Connection, "127.0.0.1", self._port)
@@ -62,6 +69,7 @@ class Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self._received = b""
         self._status: asyncio.Future[int] | None = None
+        self.is_open = True
         self._transport: asyncio.Transport | None = None
 
     async def send(self, request: bytes) -> int:
@@ -93,6 +101,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio."""
+        self.is_open = False
         if self._status is not None and not self._status.done():
             self._status.set_exception(exc or ConnectionError("the server hung up"))
 

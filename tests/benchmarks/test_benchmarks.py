@@ -155,8 +155,8 @@ def test_source_lengths_are_within_their_bounds_and_14_on_average():
     assert lengths.mean() == pytest.approx(14, abs=0.5)
 
 
-async def answer(*pieces: bytes) -> int:
-    """Let a server answer a request in these pieces; return the status that the client saw."""
+async def answer(pieces: list[bytes], requests: int = 1) -> list[int]:
+    """Let a server answer in these pieces, and hang up; return what the client saw."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -168,15 +168,23 @@ async def answer(*pieces: bytes) -> int:
 
     async with await asyncio.start_server(serve, "127.0.0.1") as server:
         client = Client(server.sockets[0].getsockname()[1])
+        found = []
         async with asyncio.timeout(5):
-            status = await client.send(b"GET / HTTP/1.1\r\n\r\n")
-        client.close()
-        return status
+            for _ in range(requests):
+                found.append(await client.send(b"GET / HTTP/1.1\r\n\r\n"))
+                while any(each.is_open for each in client._idle):
+                    await asyncio.sleep(0)  # noqa: ASYNC110  # nobody tells who has hung up
+        return found
+
+
+HALF = [b"HTTP/1.1 503 Busy\r\nContent-Le", b"ngth: 4\r\n\r\nab"]
 
 
 def test_client_waits_for_the_whole_body():
-    head, tail = b"HTTP/1.1 503 Busy\r\nContent-Le", b"ngth: 4\r\n\r\nab"
-
-    assert asyncio.run(answer(head, tail, b"cd")) == 503
+    assert asyncio.run(answer([*HALF, b"cd"])) == [503]
     with pytest.raises(ConnectionError):
-        asyncio.run(answer(head, tail))
+        asyncio.run(answer(HALF))
+
+
+def test_client_connects_anew_when_the_server_has_hung_up():
+    assert asyncio.run(answer([*HALF, b"cd"], requests=3)) == [503] * 3
