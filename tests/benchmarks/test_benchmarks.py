@@ -172,8 +172,9 @@ async def answer(pieces: list[bytes], requests: int = 1) -> list[int]:
         async with asyncio.timeout(5):
             for _ in range(requests):
                 found.append(await client.send(b"GET / HTTP/1.1\r\n\r\n"))
-                while any(each.is_open for each in client._idle):
-                    await asyncio.sleep(0)  # noqa: ASYNC110  # nobody tells who has hung up
+                # Nobody tells when a peer has hung up.
+                while any(each.is_open for each in client._idle):  # noqa: ASYNC110
+                    await asyncio.sleep(0)
         return found
 
 
