@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 TORCH ?= torch==2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test slow format clean
+.PHONY: help serve test slow bench format clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -28,6 +28,17 @@ test: $(VENV)/tested  ## install what the tests need; check format, lint and typ
 
 slow: $(VENV)/tested  ## run the slow tests, which train and serve: some minutes
 	$(BIN)/python -m pytest -m "slow and not gpu"
+
+# make bench SOURCE=FILE translates real lines, of the language that PAIR begins with.
+PAIR ?= de-en
+TEXTS := --pair $(PAIR) $(if $(SOURCE),--source "$(SOURCE)")
+
+bench: $(VENV)/tested  ## measure speed, load and memory on this machine, and beside others: twenty minutes
+	$(BIN)/python tests/benchmarks/engine.py $(TEXTS)
+	$(BIN)/python tests/benchmarks/load.py $(TEXTS)
+	$(BIN)/python tests/benchmarks/memory.py --pair $(PAIR)
+	-$(BIN)/python tests/benchmarks/peers.py
+	$(BIN)/python tests/benchmarks/report.py
 
 format: $(VENV)/tested  ## rewrite the code in the house format
 	$(BIN)/ruff check --fix-only .
