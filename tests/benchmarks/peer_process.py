@@ -41,11 +41,15 @@ class Process:
                 text=True,
                 env=os.environ | variables,
             )
-        self.facts: dict[str, Any] = self._read()
-        """What it said of itself."""
         self.cpu_shares: list[float] = []
         """Share of each measurement's time in which its thread, or all of them, really ran."""
         self._threads = threads
+        try:
+            self.facts: dict[str, Any] = self._read()
+            """What it said of itself."""
+        except Failed:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
