@@ -57,8 +57,11 @@ class Process:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def measure(self, width: int, batch: int, seconds: float) -> float:
+    def measure(self, width: int, batch: int, seconds: float, clock: str) -> float:
         """Let it translate for so long; return the sentences a second.
+
+        Args:
+            clock: `wall`, or `cpu` for the seconds that it ran.
 
         Raises:
             Failed: it ended, or a target was not as long as it must be.
@@ -73,8 +76,10 @@ class Process:
         if answer["lengths"] != [TARGET_TOKENS]:
             lengths = answer["lengths"]
             raise Failed(f"{self._label} gave targets of {lengths} instead of {TARGET_TOKENS}")
-        self.cpu_shares.append(answer["cpu_share"] / self._threads)
-        return answer["sentences"] / median(answer["seconds"])
+        share = sum(answer["cpu_seconds"]) / sum(answer["seconds"]) / self._threads
+        self.cpu_shares.append(share)
+        times = answer["cpu_seconds" if clock == "cpu" else "seconds"]
+        return answer["sentences"] / median(times)
 
     def close(self) -> None:
         """End it."""

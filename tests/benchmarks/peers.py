@@ -31,7 +31,7 @@ def main() -> None:
     arguments = parse()
     console = Console(stderr=True)
     peers = [each for each in PEERS if any(part in each.name.lower() for part in arguments.only)]
-    comparison = Comparison(arguments.threads, arguments.rounds, arguments.seconds)
+    comparison = Comparison(arguments)
     pythons: dict[str, Path] = {}
     for peer in peers:
         console.print(f"environment of {peer.label}", highlight=False)
@@ -60,6 +60,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="of each measurement")
     parser.add_argument("--seconds", type=float, default=0.4, help="for each measurement")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--clock",
+        choices=["wall", "cpu"],
+        default="wall",
+        help="cpu: seconds that a system ran, for machines that are not quiet",
+    )
     return parser.parse_args()
 
 
@@ -70,14 +76,15 @@ def describe(arguments: argparse.Namespace) -> dict[str, str]:
         "threads": f"{arguments.threads} for each system",
         "rounds": f"{arguments.rounds} after one that does not count, alternating between ours and "
         f"theirs, at least {arguments.seconds} s each; medians",
+        "clock": {"wall": "wall", "cpu": "CPU seconds of the process"}[arguments.clock],
     }
 
 
 class Comparison:
     """Ours and theirs in turn, each in its own process; ours stay, peers come and go."""
 
-    def __init__(self, threads: int, rounds: int, seconds: float) -> None:
-        self._threads, self._rounds, self._seconds = threads, rounds, seconds
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self._arguments = arguments
         self._ours: dict[str, Process] = {}
         self._stack = ExitStack()
         self._facts: dict[str, dict] = {}
@@ -105,7 +112,7 @@ class Comparison:
             if each.label in self._ours
         }
         try:
-            with Process(peer, python, self._threads) as process:
+            with Process(peer, python, self._arguments.threads) as process:
                 self._hear(peer.label, process)
                 self._compare(peer, ours | {peer.label: process})
         except Failed as reason:
@@ -114,7 +121,7 @@ class Comparison:
     def _start_ours(self, contestant: Contestant) -> None:
         self._facts[contestant.label] = {}
         try:
-            process = Process(contestant, Path(sys.executable), self._threads)
+            process = Process(contestant, Path(sys.executable), self._arguments.threads)
         except Failed as reason:
             self.not_measured.append([contestant.label, str(reason)])
             return
@@ -126,13 +133,14 @@ class Comparison:
         self._cpu_shares.append(process.cpu_shares)
 
     def _compare(self, peer: Contestant, processes: dict[str, Process]) -> None:
+        how = self._arguments.seconds, self._arguments.clock
         found: dict[str, list[list[float]]] = {label: [] for label in processes}
         for width, batch in CASES:
             works = {
-                label: partial(process.measure, width, batch, self._seconds)
+                label: partial(process.measure, width, batch, *how)
                 for label, process in processes.items()
             }
-            for label, rates in alternate(works, self._rounds).items():
+            for label, rates in alternate(works, self._arguments.rounds).items():
                 found[label].append(rates)
         for label, rates in found.items():
             known = self._rates.setdefault(label, [[] for _ in CASES])
