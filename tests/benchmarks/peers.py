@@ -66,7 +66,10 @@ def parse() -> argparse.Namespace:
         default="wall",
         help="cpu: seconds that a system ran, for machines that are not quiet",
     )
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.clock == "cpu" and arguments.threads > 1:
+        parser.error("--clock cpu adds up what threads did at the same time; use --threads 1")
+    return arguments
 
 
 def describe(arguments: argparse.Namespace) -> dict[str, str]:
