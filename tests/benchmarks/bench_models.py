@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from models.bundle import Bundle, Manifest, Variant, describe_file
 from models.tokenizer import EOS
-from training.graphs import Plan, write_graphs
+from training.graphs import Plan, Precision, write_graphs
 
 NEVER = -1e4
 """Bias of EOS."""
@@ -94,9 +94,10 @@ def build_bundle(folder: Path, sizes: Sizes, vocabulary: int = 8000, seed: int =
     """
     weights = random_weights(sizes, vocabulary, seed)
     variants = {}
-    for precision in ("fp32",):
+    precisions: tuple[Precision, ...] = ("fp32", "int8")
+    for precision in precisions:
         (folder / precision).mkdir(parents=True)
-        files = write_graphs(sizes.plan, weights, folder / precision)
+        files = write_graphs(sizes.plan, weights, folder / precision, precision)
         variants[precision] = Variant(
             encoder=describe_file(files.encoder, folder),
             step=describe_file(files.step, folder),
