@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from models.bundle import (
+    FORMAT,
     MANIFEST,
     Architecture,
     Bundle,
@@ -124,7 +125,7 @@ def publish_bundle(root: Path, draft: Path, name: str, *, version: int = 1) -> B
     files = write_graphs(PLAN, weights, draft / "fp32")
     encoder, step = describe_graph(files.encoder), describe_graph(files.step)
     manifest = Manifest(
-        format=1,
+        format=FORMAT,
         name=name,
         version=version,
         directions=[Direction(source="de", target="en"), Direction(source="en", target="de")],
