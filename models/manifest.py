@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from models.tokenizer import Normalisation, TokenizerKind
 
-FORMAT = 2
+FORMAT: Literal[2] = 2
 """The format written here, and the only one read."""
 
 MANIFEST = "manifest.json"

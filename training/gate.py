@@ -71,6 +71,14 @@ def check_cost(name: VariantName, cost: Cost, max_bleu_loss: float) -> None:
             )
 
 
+def describe_cost(cost: Cost) -> str:
+    """Return what a variant loses, in the words of the export's report."""
+    return ", ".join(
+        f"{score:.2f} BLEU with beam {search.beam} where fp32 has {reference:.2f}"
+        for search, (score, reference) in mean_bleu(cost).items()
+    )
+
+
 def _advice(name: VariantName) -> str:
     leave = f"leave {name} out of export.variants"
     if name == "int8":
