@@ -206,7 +206,7 @@ def _export(run: Run, bundles: Path, weights_from: Path | None = None) -> Bundle
     else:
         trained = trained_of_bundle(run, weights_from)
     bundle = export(run, trained, bundles, console)
-    output.print(f"published {bundle.identity} in {bundle.path}")
+    output.print(f"published {bundle.identity} in {bundle.path}", soft_wrap=True)
     return bundle
 
 
