@@ -104,6 +104,11 @@ class Variant(Part):
     cost: Cost | None = None
     """None for fp32, the reference."""
 
+    @property
+    def files(self) -> list[File]:
+        """The files it consists of."""
+        return [part for _, part in self if isinstance(part, File)]
+
 
 class TokenizerInfo(Part):
     """The SentencePiece model that both halves use."""
@@ -252,7 +257,7 @@ class Manifest(Part):
         """Every file the bundle consists of, by path; the manifest is not among them."""
         listed = [self.tokenizer.file, self.card]
         for variant in self.variants.values():
-            listed += [variant.encoder, variant.step, variant.weights]
+            listed += variant.files
         return {file.path: file for file in listed}
 
     @model_validator(mode="after")

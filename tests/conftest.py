@@ -6,10 +6,8 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 from numpy.typing import NDArray
-from onnx import helper
 
 from models.bundle import (
     FORMAT,
@@ -18,18 +16,16 @@ from models.bundle import (
     Bundle,
     Decoding,
     Direction,
-    Graph,
     Manifest,
     Parity,
     Provenance,
-    Tensor,
     TokenizerInfo,
     Training,
-    Variant,
     describe_file,
     publish,
 )
 from models.tokenizer import EOS, Tokenizer, target_tag
+from training.graph_reader import describe_graph, describe_variant
 from training.graphs import Plan, write_graphs
 
 LANGUAGES = ("de", "en")
@@ -96,22 +92,6 @@ def random_weights(plan: Plan, vocabulary: int) -> Mapping[str, NDArray[np.float
     return {name: values.astype(np.float32) for name, values in weights.items()}
 
 
-def describe_graph(path: Path) -> Graph:
-    """Read what goes into a graph and what comes out."""
-
-    def describe(value: onnx.ValueInfoProto) -> Tensor:
-        kind = value.type.tensor_type
-        dtype = np.dtype(helper.tensor_dtype_to_np_dtype(kind.elem_type)).name
-        shape = [size.dim_param or size.dim_value for size in kind.shape.dim]
-        return Tensor.model_validate({"dtype": dtype, "shape": shape})
-
-    graph = onnx.load(path, load_external_data=False).graph
-    return Graph(
-        inputs={value.name: describe(value) for value in graph.input},
-        outputs={value.name: describe(value) for value in graph.output},
-    )
-
-
 def publish_bundle(root: Path, draft: Path, name: str, *, version: int = 1) -> Bundle:
     """Publish a bundle of the current format that knows nothing, but works."""
     tags = {language: target_tag(language) for language in LANGUAGES}
@@ -134,13 +114,7 @@ def publish_bundle(root: Path, draft: Path, name: str, *, version: int = 1) -> B
         encoder=encoder,
         step=step,
         state=[each.removesuffix("_NH") for each in encoder.outputs if each.startswith("state")],
-        variants={
-            "fp32": Variant(
-                encoder=describe_file(files.encoder, draft),
-                step=describe_file(files.step, draft),
-                weights=describe_file(files.weights, draft),
-            )
-        },
+        variants={"fp32": describe_variant(files, draft)},
         tokenizer=TokenizerInfo(
             file=describe_file(draft / "tokenizer.model", draft),
             kind="bpe",

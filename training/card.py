@@ -7,7 +7,7 @@ Source: Mitchell et al. 2019, "Model Cards for Model Reporting", section 4.
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from models.bundle import CostRow, Direction, Manifest, Score, Variant, VariantName
+from models.bundle import CostRow, Direction, Manifest, Score, VariantName
 from training.gate import mean_bleu
 
 VARIANTS: dict[VariantName, str] = {
@@ -61,15 +61,11 @@ def _network(manifest: Manifest) -> str:
 
 def _variants(manifest: Manifest) -> str:
     rows = [
-        (name, VARIANTS[name], f"{_size_bytes(variant) / 1e6:.1f} MB")
+        (name, VARIANTS[name], f"{sum(file.size_bytes for file in variant.files) / 1e6:.1f} MB")
         for name, variant in manifest.variants.items()
     ]
     table = _table(("variant", "for", "size"), rows)
     return "\n\n".join(["## Variants", table, *_costs(manifest)])
-
-
-def _size_bytes(variant: Variant) -> int:
-    return sum(file.size_bytes for file in (variant.encoder, variant.step, variant.weights))
 
 
 def _costs(manifest: Manifest) -> Iterator[str]:

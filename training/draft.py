@@ -2,12 +2,9 @@
 
 import importlib
 import platform
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-
-import numpy as np
-import onnx
-from onnx import helper
 
 from models.bundle import (
     FORMAT,
@@ -15,18 +12,17 @@ from models.bundle import (
     Architecture,
     Decoding,
     Direction,
-    Graph,
     Manifest,
     Parity,
     Provenance,
-    Tensor,
     TokenizerInfo,
-    Variant,
     VariantName,
     describe_file,
 )
 from models.tokenizer import target_tag
 from training.card import render_card
+from training.graph_reader import describe_graph, describe_variant
+from training.graphs import GraphFiles
 from training.recipe import Run
 from training.trained import Trained
 
@@ -41,14 +37,19 @@ PACKAGES = ("torch", "numpy", "onnx", "onnxruntime", "sentencepiece", "sacrebleu
 """Whose versions may show in the figures."""
 
 
-def describe(run: Run, trained: Trained, draft: Path, parity: Parity) -> Manifest:
+def describe(
+    run: Run,
+    trained: Trained,
+    draft: Path,
+    graphs: Mapping[VariantName, GraphFiles],
+    parity: Parity,
+) -> Manifest:
     """Return the manifest of a draft that holds graphs and tokenizer, as yet unmeasured.
 
     Greedy search is its default until a sweep has chosen another.
     """
     (draft / CARD).touch()
-    graphs = draft / "fp32"
-    encoder, step = _describe_graph(graphs / "encoder.onnx"), _describe_graph(graphs / "step.onnx")
+    encoder, step = describe_graph(graphs["fp32"].encoder), describe_graph(graphs["fp32"].step)
     states = [name for name in encoder.outputs if name.startswith("state_")]
     return Manifest(
         format=FORMAT,
@@ -60,7 +61,7 @@ def describe(run: Run, trained: Trained, draft: Path, parity: Parity) -> Manifes
         encoder=encoder,
         step=step,
         state=[name.removesuffix("_NH") for name in states],
-        variants={name: _variant(draft, name) for name in run.recipe.export.variants},
+        variants={name: describe_variant(files, draft) for name, files in graphs.items()},
         tokenizer=_tokenizer(run, trained, draft),
         decoding=_decoding(run),
         scores=[],
@@ -74,21 +75,6 @@ def write_draft(draft: Path, manifest: Manifest) -> None:
     (draft / CARD).write_text(render_card(manifest), encoding="utf-8")
     manifest = manifest.model_copy(update={"card": describe_file(draft / CARD, draft)})
     (draft / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
-
-
-def _describe_graph(path: Path) -> Graph:
-    graph = onnx.load(path, load_external_data=False).graph
-    return Graph(
-        inputs={value.name: _describe_tensor(value) for value in graph.input},
-        outputs={value.name: _describe_tensor(value) for value in graph.output},
-    )
-
-
-def _describe_tensor(value: onnx.ValueInfoProto) -> Tensor:
-    kind = value.type.tensor_type
-    dtype = np.dtype(helper.tensor_dtype_to_np_dtype(kind.elem_type)).name
-    shape = [size.dim_param or size.dim_value for size in kind.shape.dim]
-    return Tensor.model_validate({"dtype": dtype, "shape": shape})
 
 
 def _target_tags(run: Run) -> dict[str, str]:
@@ -109,14 +95,6 @@ def _architecture(run: Run, trained: Trained) -> Architecture:
         vocabulary_size=trained.tokenizer.size,
         parameters=trained.network.num_parameters,
     )
-
-
-def _variant(draft: Path, name: VariantName) -> Variant:
-    encoder, step, weights = (
-        describe_file(draft / name / file, draft)
-        for file in ("encoder.onnx", "step.onnx", "weights.bin")
-    )
-    return Variant(encoder=encoder, step=step, weights=weights)
 
 
 def _tokenizer(run: Run, trained: Trained, draft: Path) -> TokenizerInfo:

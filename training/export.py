@@ -20,7 +20,7 @@ from training.calibration import calibrate
 from training.corpus import HeldOut, load_dev, load_tests
 from training.draft import TOKENIZER, describe, write_draft
 from training.gate import check_cost, describe_cost, weigh
-from training.graphs import write_graphs
+from training.graphs import GraphFiles, write_graphs
 from training.measurements import (
     REFERENCE,
     OnProgress,
@@ -52,12 +52,12 @@ def export(run: Run, trained: Trained, bundles: Path, console: Console) -> Bundl
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()
     trained.tokenizer.save(draft / TOKENIZER)
-    parity = _write_variants(run, trained, draft)
+    graphs, parity = _write_variants(run, trained, draft)
     console.print(
         f"parity: log-probabilities differ by {parity.max_logit_difference:.1g} at most, "
         f"{parity.ties} ties in {parity.sentences} sentences"
     )
-    manifest = describe(run, trained, draft, parity)
+    manifest = describe(run, trained, draft, graphs, parity)
     write_draft(draft, manifest)
     write_draft(draft, _measure(run, draft, manifest, console))
     bundle = publish(draft, bundles)
@@ -76,21 +76,25 @@ def check_version(run: Run, bundles: Path) -> None:
         raise ValueError(f"version {recipe.version} of {recipe.name} is published already")
 
 
-def _write_variants(run: Run, trained: Trained, draft: Path) -> Parity:
+def _write_variants(
+    run: Run, trained: Trained, draft: Path
+) -> tuple[dict[VariantName, GraphFiles], Parity]:
     """Write the graphs of every variant; those of fp32 must follow the network."""
     recipe, network = run.recipe.export, trained.network
     plan, weights = plan_of(network.recipe), collect_weights(network)
     for name in recipe.variants:
         (draft / name).mkdir()
-    files = write_graphs(plan, weights, draft / REFERENCE)
+    graphs: dict[VariantName, GraphFiles] = {}
+    graphs["fp32"] = write_graphs(plan, weights, draft / "fp32")
     pairs = _id_pairs(run, trained, recipe.parity_sentences)
-    parity = check_parity(network, files, pairs, recipe.tolerance)
-    if "fp16" in recipe.variants:
-        write_graphs(plan, weights, draft / "fp16", "fp16")
+    parity = check_parity(network, graphs["fp32"], pairs, recipe.tolerance)
     if "int8" in recipe.variants:
         sources = [source for source, _ in _id_pairs(run, trained, recipe.calibration_sentences)]
-        write_graphs(plan, weights, draft / "int8", "int8", calibrate(plan, weights, sources))
-    return parity
+        scales = calibrate(plan, weights, sources)
+        graphs["int8"] = write_graphs(plan, weights, draft / "int8", "int8", scales)
+    if "fp16" in recipe.variants:
+        graphs["fp16"] = write_graphs(plan, weights, draft / "fp16", "fp16")
+    return graphs, parity
 
 
 def _id_pairs(run: Run, trained: Trained, limit: int) -> list[tuple[list[int], list[int]]]:

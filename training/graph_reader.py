@@ -1,6 +1,6 @@
-"""Weights read back from the graphs of a bundle: what `write_graphs` does, undone.
+"""What written graphs hold: their tensors for the manifest, and their weights, read back.
 
-A weight is found by the node that reads it, for equal weights lie in the file once and under
+Reading the weights undoes what `write_graphs` does. A weight is found by the node that reads it, for equal weights lie in the file once and under
 one name. Gates return to PyTorch's order, matrices to output by input.
 
 An LSTM's step holds the sum of two biases only. It comes back as the input's; the hidden one
@@ -10,18 +10,35 @@ Shapes: those of `graphs.py`.
 """
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
-from models.bundle import Bundle
+from models.bundle import Bundle, Graph, Tensor, Variant, describe_file
 from training.graph_plan import Plan
 from training.graphs import GraphFiles
 
 Array = NDArray[np.float32]
+
+
+def describe_variant(files: GraphFiles, folder: Path) -> Variant:
+    """Return what a manifest in `folder` says of graphs there, as yet without their cost."""
+    written = {name: path for name, path in asdict(files).items() if path is not None}
+    described = {name: describe_file(path, folder) for name, path in written.items()}
+    return Variant.model_validate(described)
+
+
+def describe_graph(path: Path) -> Graph:
+    """Return what goes into a graph and what comes out."""
+    graph = onnx.load(path, load_external_data=False).graph
+    return Graph(
+        inputs={value.name: _describe_tensor(value) for value in graph.input},
+        outputs={value.name: _describe_tensor(value) for value in graph.output},
+    )
 
 
 def plan_of_bundle(bundle: Bundle) -> Plan:
@@ -49,6 +66,13 @@ def read_weights(plan: Plan, files: GraphFiles) -> dict[str, Array]:
         }
     except (KeyError, IndexError) as error:
         raise ValueError(f"{files.step.parent}: the graphs lack {error}") from None
+
+
+def _describe_tensor(value: onnx.ValueInfoProto) -> Tensor:
+    kind = value.type.tensor_type
+    dtype = np.dtype(helper.tensor_dtype_to_np_dtype(kind.elem_type)).name
+    shape = [size.dim_param or size.dim_value for size in kind.shape.dim]
+    return Tensor.model_validate({"dtype": dtype, "shape": shape})
 
 
 def _encoder_weights(plan: Plan, graph: "_Graph") -> dict[str, Array]:

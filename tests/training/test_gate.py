@@ -1,15 +1,15 @@
 """A variant is published with what it loses, unless it loses too much."""
 
-import dataclasses
 import shutil
 
 import pytest
 
-from models.bundle import MANIFEST, Direction, Score, describe_file
+from models.bundle import MANIFEST, Direction, Score
 from service.engine import TranslationOptions, open_translator
 from tests.conftest import PLAN, SENTENCES, random_weights
 from training.corpus import HeldOut
 from training.gate import check_cost, mean_bleu, weigh
+from training.graph_reader import describe_variant
 from training.graphs import write_graphs
 from training.measurements import Search, measure
 
@@ -133,12 +133,8 @@ def with_int8(bundle, folder, weights):
     shutil.rmtree(folder / "int8", ignore_errors=True)
     (folder / "int8").mkdir()
     files = write_graphs(PLAN, weights, folder / "int8")
-    described = {
-        name: describe_file(path, folder) for name, path in dataclasses.asdict(files).items()
-    }
-    variants = bundle.manifest.variants
-    variant = variants["fp32"].model_copy(update=described)
-    manifest = bundle.manifest.model_copy(update={"variants": {**variants, "int8": variant}})
+    variants = {**bundle.manifest.variants, "int8": describe_variant(files, folder)}
+    manifest = bundle.manifest.model_copy(update={"variants": variants})
     (folder / MANIFEST).write_text(manifest.model_dump_json(), encoding="utf-8")
     return folder
 
