@@ -1,7 +1,8 @@
 """What written graphs hold: their tensors for the manifest, and their weights, read back.
 
-Reading the weights undoes what `write_graphs` does. A weight is found by the node that reads it, for equal weights lie in the file once and under
-one name. Gates return to PyTorch's order, matrices to output by input.
+Reading the weights undoes what `write_graphs` does. A weight is found by the node that reads
+it, for equal weights lie in the file once and under one name. Gates return to PyTorch's
+order, matrices to output by input.
 
 An LSTM's step holds the sum of two biases only. It comes back as the input's; the hidden one
 is zero. The same graphs are written from that.
