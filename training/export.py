@@ -16,7 +16,6 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from models.bundle import Bundle, Manifest, Parity, Score, Sweep, Variant, VariantName, publish
-from training.calibration import calibrate
 from training.corpus import HeldOut, load_dev, load_tests
 from training.draft import TOKENIZER, describe, write_draft
 from training.gate import check_cost, describe_cost, weigh
@@ -84,21 +83,14 @@ def _write_variants(
     plan, weights = plan_of(network.recipe), collect_weights(network)
     for name in recipe.variants:
         (draft / name).mkdir()
-    graphs: dict[VariantName, GraphFiles] = {}
-    graphs["fp32"] = write_graphs(plan, weights, draft / "fp32")
-    pairs = _id_pairs(run, trained, recipe.parity_sentences)
-    parity = check_parity(network, graphs["fp32"], pairs, recipe.tolerance)
-    if "int8" in recipe.variants:
-        sources = [source for source, _ in _id_pairs(run, trained, recipe.calibration_sentences)]
-        scales = calibrate(plan, weights, sources)
-        graphs["int8"] = write_graphs(plan, weights, draft / "int8", "int8", scales)
-    if "fp16" in recipe.variants:
-        graphs["fp16"] = write_graphs(plan, weights, draft / "fp16", "fp16")
+    graphs = {REFERENCE: write_graphs(plan, weights, draft / REFERENCE)}
+    dev = load_dev(run, recipe.parity_sentences)
+    pairs = encode_pairs(run.recipe, trained.tokenizer, dev)
+    parity = check_parity(network, graphs[REFERENCE], pairs, recipe.tolerance)
+    for name in recipe.variants:
+        if name != REFERENCE:
+            graphs[name] = write_graphs(plan, weights, draft / name, name)
     return graphs, parity
-
-
-def _id_pairs(run: Run, trained: Trained, limit: int) -> list[tuple[list[int], list[int]]]:
-    return encode_pairs(run.recipe, trained.tokenizer, load_dev(run, limit))
 
 
 def _measure(run: Run, draft: Path, manifest: Manifest, console: Console) -> Manifest:

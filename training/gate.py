@@ -67,7 +67,7 @@ def check_cost(name: VariantName, cost: Cost, max_bleu_loss: float) -> None:
             raise ValueError(
                 f"{name} scores {score:.2f} BLEU on {cost.test_set} with beam {search.beam} where "
                 f"fp32 scores {reference:.2f}: it loses {loss:.2f}, export.max_bleu_loss is "
-                f"{max_bleu_loss:g}; nothing is published. {_advice(name)}"
+                f"{max_bleu_loss:g}; nothing is published. Leave {name} out of export.variants"
             )
 
 
@@ -77,10 +77,3 @@ def describe_cost(cost: Cost) -> str:
         f"{score:.2f} BLEU with beam {search.beam} where fp32 has {reference:.2f}"
         for search, (score, reference) in mean_bleu(cost).items()
     )
-
-
-def _advice(name: VariantName) -> str:
-    leave = f"leave {name} out of export.variants"
-    if name == "int8":
-        return f"Raise export.calibration_sentences, or {leave}"
-    return leave.capitalize()

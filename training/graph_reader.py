@@ -4,13 +4,13 @@ Reading the weights undoes what `write_graphs` does. A weight is found by the no
 it, for equal weights lie in the file once and under one name. Gates return to PyTorch's
 order, matrices to output by input.
 
-An LSTM's step holds the sum of two biases only. It comes back as the input's; the hidden one
-is zero. The same graphs are written from that.
+A cell of the decoder has two biases wherever a product has two factors; graphs hold their
+sum. It comes back as the input's, and the hidden one is zero. The same graphs are written
+from that.
 
 Shapes: those of `graphs.py`.
 """
 
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -81,11 +81,12 @@ def _encoder_weights(plan: Plan, graph: "_Graph") -> dict[str, Array]:
     for layer in range(plan.encoder_layers):
         weights |= _layer_weights(plan, graph, layer)
     if plan.attention != "dot":
-        weights["keys.weight"] = graph.weight("keys_product_NSA", 1).T
+        weights["keys.weight"] = graph.matrix("keys")
     if plan.attention == "additive":
-        weights["keys.bias"] = graph.weight("keys_NSA", 1)
+        weights["keys.bias"] = graph.bias("keys_NSA")
     for layer in range(plan.decoder_layers):
-        weights |= graph.linear(f"initial.{layer}", f"initial.{layer}_NH")
+        name = f"initial.{layer}"
+        weights |= {f"{name}.weight": graph.matrix(name), f"{name}.bias": graph.bias(f"{name}_NH")}
     return weights
 
 
@@ -117,30 +118,41 @@ def _gates(plan: Plan, values: Array) -> Array:
 def _step_weights(plan: Plan, graph: "_Graph") -> dict[str, Array]:
     weights = {
         "target_embedding": graph.weight("embedded_NKE", 0),
-        "output_embedding": graph.weight("output_embedding_EV", 0),
-        "output_bias": graph.weight("logits_NKV", 1),
-        **graph.linear("readout", "readout_linear_NKE"),
+        "output_embedding": graph.matrix("output"),
+        "output_bias": graph.bias("logits_NKV"),
+        "readout.weight": graph.matrix("readout"),
+        "readout.bias": graph.bias("linear_NKE"),
     }
     for layer in range(plan.decoder_layers):
-        name = f"decoder.{layer}"
-        weights |= dict(_cell_weights(plan, graph, name))
+        weights |= _cell_weights(plan, graph, f"decoder.{layer}")
     if plan.attention == "additive":
-        weights["query.weight"] = graph.weight("query_NKA", 1).T
-        weights["score.weight"] = graph.weight("scores_NK1S", 0)
+        weights["query.weight"] = graph.matrix("query")
+        weights["score.weight"] = graph.weight("scores_NKQ1S", 0).reshape(1, -1)
     return weights
 
 
-def _cell_weights(plan: Plan, graph: "_Graph", name: str) -> Iterator[tuple[str, Array]]:
-    if plan.cell == "lstm":
-        bias_G = graph.weight(f"{name}.gates_NKG", 1)
-        yield f"{name}.input_bias", bias_G
-        yield f"{name}.hidden_bias", np.zeros_like(bias_G)
-        for side in ("input", "hidden"):
-            yield f"{name}.{side}_weight", graph.weight(f"{name}.{side}_NKG", 1).T
-        return
-    for side in ("input", "hidden"):
-        parts = f"{side}_weight", f"{side}_bias"
-        yield from graph.linear(name, f"{name}.{side}_NKG", parts).items()
+def _cell_weights(plan: Plan, graph: "_Graph", name: str) -> dict[str, Array]:
+    parts = ("gates_input_hidden", "new_input_hidden")
+    if plan.cell == "gru":
+        parts = ("gates_input_hidden", "new_input")
+    gates, new = (graph.matrix(f"{name}.{part}") for part in parts)
+    gates_G, new_H = (graph.bias(f"{name}.{part}_XG") for part in parts)
+    from_hidden, from_hidden_H = new[:, new.shape[1] - len(new) :], np.zeros_like(new_H)
+    if plan.cell == "gru":
+        from_hidden = graph.matrix(f"{name}.new_hidden")
+        from_hidden_H = graph.bias(f"{name}.new_hidden_XG")
+    num_inputs = gates.shape[1] - len(new)
+    return {
+        f"{name}.input_weight": _interleave(gates[:, :num_inputs], new[:, :num_inputs]),
+        f"{name}.hidden_weight": _interleave(gates[:, num_inputs:], from_hidden),
+        f"{name}.input_bias": _interleave(gates_G, new_H),
+        f"{name}.hidden_bias": _interleave(np.zeros_like(gates_G), from_hidden_H),
+    }
+
+
+def _interleave(gates: Array, new: Array) -> Array:
+    # PyTorch: reset, update, new and input, forget, new, output.
+    return np.concatenate([gates[: 2 * len(new)], new, gates[2 * len(new) :]])
 
 
 class _Graph:
@@ -155,9 +167,10 @@ class _Graph:
         """Return the weight that a node has as an input."""
         return numpy_helper.to_array(self._tensors[self._inputs_by_node[node][place]])
 
-    def linear(
-        self, name: str, output: str, parts: tuple[str, str] = ("weight", "bias")
-    ) -> dict[str, Array]:
-        """Return both weights of a product with a bias, see `GraphPart.linear`."""
-        weight, bias = (f"{name}.{part}" for part in parts)
-        return {weight: self.weight(f"{output}_product", 1).T, bias: self.weight(output, 1)}
+    def matrix(self, name: str) -> Array:
+        """Return the right side of a product, output by input, see `FloatProducts.multiply`."""
+        return self.weight(f"{name}.transposed", 0)
+
+    def bias(self, output: str) -> Array:
+        """Return what is added to the product that makes a tensor."""
+        return self.weight(output, 1)

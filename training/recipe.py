@@ -175,8 +175,6 @@ class ExportRecipe(Section):
     """Largest difference of a logit between the two."""
     variants: tuple[VariantName, ...] = ("fp32", "int8", "fp16")
     """Renderings to publish: fp32, the reference, and what is weighed against it."""
-    calibration_sentences: int = Field(default=300, ge=1)
-    """Dev sentences of each direction that int8 takes its scales from."""
     max_bleu_loss: float = Field(default=0.2, ge=0)
     """Most dev BLEU a variant may lose beside fp32, greedy or with the chosen beam."""
     max_source_tokens: int = Field(ge=1)

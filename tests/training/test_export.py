@@ -70,7 +70,6 @@ beams = [1, 2]
 length_penalties = [0.6, 1.0]
 sweep_sentences = 6
 parity_sentences = 9
-calibration_sentences = 12
 max_source_tokens = 60
 # a network that knows nothing scores by chance
 max_bleu_loss = 50
