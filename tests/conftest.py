@@ -1,7 +1,7 @@
 """What tests of several packages share."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -21,12 +21,13 @@ from models.bundle import (
     Provenance,
     TokenizerInfo,
     Training,
+    VariantName,
     describe_file,
     publish,
 )
 from models.tokenizer import EOS, Tokenizer, target_tag
 from training.graph_reader import describe_graph, describe_variant
-from training.graphs import Plan, write_graphs
+from training.graphs import GraphFiles, Plan, write_graphs
 
 LANGUAGES = ("de", "en")
 SENTENCES = [
@@ -92,18 +93,25 @@ def random_weights(plan: Plan, vocabulary: int) -> Mapping[str, NDArray[np.float
     return {name: values.astype(np.float32) for name, values in weights.items()}
 
 
-def publish_bundle(root: Path, draft: Path, name: str, *, version: int = 1) -> Bundle:
+def publish_bundle(
+    root: Path,
+    draft: Path,
+    name: str,
+    *,
+    version: int = 1,
+    variants: Sequence[VariantName] = ("fp32",),
+) -> Bundle:
     """Publish a bundle of the current format that knows nothing, but works."""
     tags = {language: target_tag(language) for language in LANGUAGES}
     tokenizer = Tokenizer.train(
         SENTENCES, kind="bpe", size=330, normalisation="NFC", tags=list(tags.values())
     )
-    (draft / "fp32").mkdir(parents=True)
+    draft.mkdir(parents=True)
     tokenizer.save(draft / "tokenizer.model")
     (draft / "card.md").write_text("# Tiny\n", encoding="utf-8")
     weights = random_weights(PLAN, tokenizer.size)
-    files = write_graphs(PLAN, weights, draft / "fp32")
-    encoder, step = describe_graph(files.encoder), describe_graph(files.step)
+    graphs = write_variants(weights, draft, variants)
+    encoder, step = describe_graph(graphs["fp32"].encoder), describe_graph(graphs["fp32"].step)
     manifest = Manifest(
         format=FORMAT,
         name=name,
@@ -114,7 +122,7 @@ def publish_bundle(root: Path, draft: Path, name: str, *, version: int = 1) -> B
         encoder=encoder,
         step=step,
         state=[each.removesuffix("_NH") for each in encoder.outputs if each.startswith("state")],
-        variants={"fp32": describe_variant(files, draft)},
+        variants={name: describe_variant(files, draft) for name, files in graphs.items()},
         tokenizer=TokenizerInfo(
             file=describe_file(draft / "tokenizer.model", draft),
             kind="bpe",
@@ -130,6 +138,16 @@ def publish_bundle(root: Path, draft: Path, name: str, *, version: int = 1) -> B
     text = json.dumps(manifest.model_dump(mode="json"))
     (draft / MANIFEST).write_text(text, encoding="utf-8")
     return publish(draft, root)
+
+
+def write_variants(
+    weights: Mapping[str, NDArray[np.float32]], draft: Path, names: Sequence[VariantName]
+) -> dict[VariantName, GraphFiles]:
+    graphs: dict[VariantName, GraphFiles] = {}
+    for name in names:
+        (draft / name).mkdir()
+        graphs[name] = write_graphs(PLAN, weights, draft / name, name)
+    return graphs
 
 
 def describe_network(weights: Mapping[str, NDArray[np.float32]]) -> Architecture:
@@ -151,3 +169,11 @@ def tiny_bundle(tmp_path_factory) -> Bundle:
     """A published bundle for de-en and en-de with random weights, in a folder of its own."""
     folder = tmp_path_factory.mktemp("tiny")
     return publish_bundle(folder / "bundles", folder / "draft", "tiny")
+
+
+@pytest.fixture(scope="session")
+def varied_bundle(tmp_path_factory) -> Bundle:
+    """The network of `tiny_bundle` in all its variants."""
+    folder = tmp_path_factory.mktemp("varied")
+    names = ("fp32", "int8", "fp16")
+    return publish_bundle(folder / "bundles", folder / "draft", "varied", variants=names)
