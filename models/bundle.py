@@ -23,6 +23,8 @@ from models.manifest import (
     FORMAT,
     MANIFEST,
     Architecture,
+    Cost,
+    CostRow,
     Data,
     Decoding,
     Direction,
@@ -48,6 +50,8 @@ __all__ = [
     "MANIFEST",
     "Architecture",
     "Bundle",
+    "Cost",
+    "CostRow",
     "DamagedBundle",
     "Data",
     "Decoding",
@@ -87,7 +91,7 @@ class Bundle:
         """Read the manifest and check every file against it.
 
         Raises:
-            DamagedBundle: the bundle is missing, incomplete, changed or of a newer format.
+            DamagedBundle: the bundle is missing, incomplete, changed or of another format.
         """
         manifest = _read_manifest(path)
         found = set(_relative_files(path))
@@ -178,8 +182,8 @@ def _read_manifest(folder: Path) -> Manifest:
     except ValueError as error:
         raise _damaged(folder, MANIFEST, f"is not JSON: {error}") from error
     written = fields.get("format") if isinstance(fields, dict) else None
-    if isinstance(written, int) and written > FORMAT:
-        reason = f"is of format {written}; this program reads formats up to {FORMAT}"
+    if isinstance(written, int) and written != FORMAT:
+        reason = f"is of format {written}; this program reads format {FORMAT}"
         raise _damaged(folder, MANIFEST, reason)
     try:
         return Manifest.model_validate_json(text)

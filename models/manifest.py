@@ -1,4 +1,4 @@
-"""What a bundle says of itself: the parts of its manifest, format 1.
+"""What a bundle says of itself: the parts of its manifest, format 2.
 
 Everything is parsed strictly here, so whoever holds a `Manifest` need not check it again.
 `README.md` beside this module documents the format field by field.
@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from models.tokenizer import Normalisation, TokenizerKind
 
-FORMAT = 1
-"""The format written here, and the newest one read."""
+FORMAT: Literal[2] = 2
+"""The format written here, and the only one read."""
 
 MANIFEST = "manifest.json"
 """The file of a bundle that lists the others."""
@@ -73,12 +73,41 @@ class Graph(Part):
     outputs: dict[str, Tensor]
 
 
+class CostRow(Part):
+    """What a variant scores, and what fp32 scores in the same circumstances."""
+
+    direction: Direction
+    metric: str
+    signature: str
+    beam: Size
+    length_penalty: float
+    score: float
+    reference: float
+    """Of fp32."""
+
+
+class Cost(Part):
+    """What a variant loses beside fp32, on the development set that gated it."""
+
+    test_set: str
+    sentences: Size
+    """Of all directions together."""
+    rows: Annotated[list[CostRow], Field(min_length=1)]
+
+
 class Variant(Part):
     """One rendering of the network; the graphs share the weights file."""
 
     encoder: File
     step: File
     weights: File
+    cost: Cost | None = None
+    """None for fp32, the reference."""
+
+    @property
+    def files(self) -> list[File]:
+        """The files it consists of."""
+        return [part for _, part in self if isinstance(part, File)]
 
 
 class TokenizerInfo(Part):
@@ -121,6 +150,7 @@ class Decoding(Part):
 class Score(Part):
     """A quality measured through the service's engine."""
 
+    variant: VariantName
     test_set: str
     direction: Direction
     metric: str
@@ -141,7 +171,7 @@ class SweepRow(Part):
 
 
 class Sweep(Part):
-    """The search settings tried on a development set; the best one became the default."""
+    """The search settings tried on a development set with fp32; the best became the default."""
 
     test_set: str
     sentences: Size
@@ -192,12 +222,14 @@ class Provenance(Part):
     parity: Parity
     training: Training
     sweep: Sweep | None = None
+    weights_from: str | None = None
+    """The bundle that the weights were read from, if this one was made without a checkpoint."""
 
 
 class Manifest(Part):
     """All that is said of a bundle."""
 
-    format: Literal[1]
+    format: Literal[2]
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
     version: Size
     directions: Annotated[list[Direction], Field(min_length=1)]
@@ -208,7 +240,7 @@ class Manifest(Part):
     step: Graph
     state: Annotated[list[str], Field(min_length=1)]
     """Names of the decoder's state tensors, in order, without their shape letters."""
-    variants: Annotated[dict[VariantName, Variant], Field(min_length=1)]
+    variants: dict[VariantName, Variant]
     tokenizer: TokenizerInfo
     decoding: Decoding
     scores: list[Score]
@@ -225,7 +257,7 @@ class Manifest(Part):
         """Every file the bundle consists of, by path; the manifest is not among them."""
         listed = [self.tokenizer.file, self.card]
         for variant in self.variants.values():
-            listed += [variant.encoder, variant.step, variant.weights]
+            listed += variant.files
         return {file.path: file for file in listed}
 
     @model_validator(mode="after")
@@ -233,6 +265,16 @@ class Manifest(Part):
         targets = {direction.target for direction in self.directions}
         if self.target_tags and set(self.target_tags) != targets:
             raise ValueError(f"target_tags must name exactly {sorted(targets)}")
+        return self
+
+    @model_validator(mode="after")
+    def _variants_have_their_reference(self) -> Self:
+        reference = self.variants.get("fp32")
+        if reference is None or reference.cost is not None:
+            raise ValueError("variants must name fp32, the reference, which has no cost")
+        absent = {score.variant for score in self.scores} - self.variants.keys()
+        if absent:
+            raise ValueError(f"scores are of {sorted(absent)}, which variants does not name")
         return self
 
     @model_validator(mode="after")

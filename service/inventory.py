@@ -86,7 +86,7 @@ def _score_table(identity: str, scores: list[Score]) -> Table:
     metrics = sorted({score.metric for score in scores})
     made = table(
         f"scores of {identity}",
-        *("direction", "test set", "sentences>", "beam>", "length penalty>"),
+        *("direction", "test set", "sentences>", "variant", "beam>", "length penalty>"),
         *(f"{metric}>" for metric in metrics),
     )
     for key, measured in groupby(sorted(scores, key=_measurement), key=_measurement):
@@ -95,6 +95,7 @@ def _score_table(identity: str, scores: list[Score]) -> Table:
     return made
 
 
-def _measurement(score: Score) -> tuple[str, str, int, int, float]:
+def _measurement(score: Score) -> tuple[str, str, int, str, int, float]:
     direction = f"{score.direction.source}-{score.direction.target}"
-    return direction, score.test_set, score.sentences, score.beam, score.length_penalty
+    circumstances = score.sentences, score.variant, score.beam, score.length_penalty
+    return direction, score.test_set, *circumstances

@@ -1,35 +1,33 @@
 """What tests of several packages share."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 from numpy.typing import NDArray
-from onnx import helper
 
 from models.bundle import (
+    FORMAT,
     MANIFEST,
     Architecture,
     Bundle,
     Decoding,
     Direction,
-    Graph,
     Manifest,
     Parity,
     Provenance,
-    Tensor,
     TokenizerInfo,
     Training,
-    Variant,
+    VariantName,
     describe_file,
     publish,
 )
 from models.tokenizer import EOS, Tokenizer, target_tag
-from training.graphs import Plan, write_graphs
+from training.graph_reader import describe_graph, describe_variant
+from training.graphs import GraphFiles, Plan, write_graphs
 
 LANGUAGES = ("de", "en")
 SENTENCES = [
@@ -95,36 +93,27 @@ def random_weights(plan: Plan, vocabulary: int) -> Mapping[str, NDArray[np.float
     return {name: values.astype(np.float32) for name, values in weights.items()}
 
 
-def describe_graph(path: Path) -> Graph:
-    """Read what goes into a graph and what comes out."""
-
-    def describe(value: onnx.ValueInfoProto) -> Tensor:
-        kind = value.type.tensor_type
-        dtype = np.dtype(helper.tensor_dtype_to_np_dtype(kind.elem_type)).name
-        shape = [size.dim_param or size.dim_value for size in kind.shape.dim]
-        return Tensor.model_validate({"dtype": dtype, "shape": shape})
-
-    graph = onnx.load(path, load_external_data=False).graph
-    return Graph(
-        inputs={value.name: describe(value) for value in graph.input},
-        outputs={value.name: describe(value) for value in graph.output},
-    )
-
-
-def publish_bundle(root: Path, draft: Path, name: str, *, version: int = 1) -> Bundle:
+def publish_bundle(
+    root: Path,
+    draft: Path,
+    name: str,
+    *,
+    version: int = 1,
+    variants: Sequence[VariantName] = ("fp32",),
+) -> Bundle:
     """Publish a bundle of the current format that knows nothing, but works."""
     tags = {language: target_tag(language) for language in LANGUAGES}
     tokenizer = Tokenizer.train(
         SENTENCES, kind="bpe", size=330, normalisation="NFC", tags=list(tags.values())
     )
-    (draft / "fp32").mkdir(parents=True)
+    draft.mkdir(parents=True)
     tokenizer.save(draft / "tokenizer.model")
     (draft / "card.md").write_text("# Tiny\n", encoding="utf-8")
     weights = random_weights(PLAN, tokenizer.size)
-    files = write_graphs(PLAN, weights, draft / "fp32")
-    encoder, step = describe_graph(files.encoder), describe_graph(files.step)
+    graphs = write_variants(weights, draft, variants)
+    encoder, step = describe_graph(graphs["fp32"].encoder), describe_graph(graphs["fp32"].step)
     manifest = Manifest(
-        format=1,
+        format=FORMAT,
         name=name,
         version=version,
         directions=[Direction(source="de", target="en"), Direction(source="en", target="de")],
@@ -133,13 +122,7 @@ def publish_bundle(root: Path, draft: Path, name: str, *, version: int = 1) -> B
         encoder=encoder,
         step=step,
         state=[each.removesuffix("_NH") for each in encoder.outputs if each.startswith("state")],
-        variants={
-            "fp32": Variant(
-                encoder=describe_file(files.encoder, draft),
-                step=describe_file(files.step, draft),
-                weights=describe_file(files.weights, draft),
-            )
-        },
+        variants={name: describe_variant(files, draft) for name, files in graphs.items()},
         tokenizer=TokenizerInfo(
             file=describe_file(draft / "tokenizer.model", draft),
             kind="bpe",
@@ -155,6 +138,16 @@ def publish_bundle(root: Path, draft: Path, name: str, *, version: int = 1) -> B
     text = json.dumps(manifest.model_dump(mode="json"))
     (draft / MANIFEST).write_text(text, encoding="utf-8")
     return publish(draft, root)
+
+
+def write_variants(
+    weights: Mapping[str, NDArray[np.float32]], draft: Path, names: Sequence[VariantName]
+) -> dict[VariantName, GraphFiles]:
+    graphs: dict[VariantName, GraphFiles] = {}
+    for name in names:
+        (draft / name).mkdir()
+        graphs[name] = write_graphs(PLAN, weights, draft / name, name)
+    return graphs
 
 
 def describe_network(weights: Mapping[str, NDArray[np.float32]]) -> Architecture:
@@ -176,3 +169,11 @@ def tiny_bundle(tmp_path_factory) -> Bundle:
     """A published bundle for de-en and en-de with random weights, in a folder of its own."""
     folder = tmp_path_factory.mktemp("tiny")
     return publish_bundle(folder / "bundles", folder / "draft", "tiny")
+
+
+@pytest.fixture(scope="session")
+def varied_bundle(tmp_path_factory) -> Bundle:
+    """The network of `tiny_bundle` in all its variants."""
+    folder = tmp_path_factory.mktemp("varied")
+    names = ("fp32", "int8", "fp16")
+    return publish_bundle(folder / "bundles", folder / "draft", "varied", variants=names)

@@ -46,7 +46,7 @@ MAY_IMPORT = {
 # Every package that is imported, and the parts that may; the last three are everyone's.
 OWNERS = {
     "torch": {"training"},
-    "onnx": {"training.graph_writer", "training.draft"},
+    "onnx": {"training.graph_writer", "training.graph_reader"},
     "onnxruntime": {"service.engine.sessions", "training.parity"},
     "fastapi": {"service.app", "service.server", "service.api"},
     "starlette": {"service.app", "service.api", "service.logs"},

@@ -5,9 +5,16 @@ Rendered from the manifest alone, so the two cannot disagree.
 Source: Mitchell et al. 2019, "Model Cards for Model Reporting", section 4.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from models.bundle import Direction, Manifest, Score
+from models.bundle import CostRow, Direction, Manifest, Score, VariantName
+from training.gate import mean_bleu
+
+VARIANTS: dict[VariantName, str] = {
+    "fp32": "reference, in single precision",
+    "int8": "CPUs: weights and activations in 8 bits",
+    "fp16": "GPUs, in half precision",
+}
 
 
 def render_card(manifest: Manifest) -> str:
@@ -15,6 +22,7 @@ def render_card(manifest: Manifest) -> str:
     sections = [
         _title(manifest),
         _network(manifest),
+        _variants(manifest),
         _scores(manifest),
         _sweep(manifest),
         _data(manifest),
@@ -39,10 +47,6 @@ def _title(manifest: Manifest) -> str:
 
 def _network(manifest: Manifest) -> str:
     shape = manifest.architecture
-    sizes = {
-        name: sum(file.size_bytes for file in (variant.encoder, variant.step, variant.weights))
-        for name, variant in manifest.variants.items()
-    }
     rows = [
         ("parameters", f"{shape.parameters:,}"),
         ("cell", shape.cell.upper()),
@@ -51,9 +55,48 @@ def _network(manifest: Manifest) -> str:
         ("encoder", f"{shape.encoder_layers} bidirectional x {shape.encoder_size} each way"),
         ("decoder", f"{shape.decoder_layers} x {shape.decoder_size}"),
         ("vocabulary", f"{shape.vocabulary_size:,} ({manifest.tokenizer.kind})"),
-        *((f"size, {name}", f"{size / 1e6:.1f} MB") for name, size in sizes.items()),
     ]
     return f"## Network\n\n{_table(('', ''), rows)}"
+
+
+def _variants(manifest: Manifest) -> str:
+    rows = [
+        (name, VARIANTS[name], f"{sum(file.size_bytes for file in variant.files) / 1e6:.1f} MB")
+        for name, variant in manifest.variants.items()
+    ]
+    table = _table(("variant", "for", "size"), rows)
+    return "\n\n".join(["## Variants", table, *_costs(manifest)])
+
+
+def _costs(manifest: Manifest) -> Iterator[str]:
+    """Yield what the variants score on dev beside fp32, if that was measured."""
+    costs = {name: each.cost for name, each in manifest.variants.items() if each.cost}
+    if not costs:
+        return
+    first = next(iter(costs.values()))
+    yield (
+        f"What they cost, on {first.test_set} ({first.sentences:,} sentences in all), the "
+        "difference to fp32 in brackets. The means decide whether a variant is published."
+    )
+    lines: dict[tuple[str, ...], list[str]] = {}
+    for cost in costs.values():
+        for row in cost.rows:
+            line = lines.setdefault(_place(row), [f"{row.reference:.2f}"])
+            line.append(_beside(row.score, row.reference))
+        for search, (score, reference) in mean_bleu(cost).items():
+            place = ("mean", _search(search.beam, search.length_penalty), "BLEU")
+            line = lines.setdefault(place, [f"{reference:.2f}"])
+            line.append(_beside(score, reference))
+    header = ("direction", "search", "metric", "fp32", *costs)
+    yield _table(header, [(*place, *figures) for place, figures in lines.items()])
+
+
+def _place(row: CostRow) -> tuple[str, ...]:
+    return _arrow(row.direction), _search(row.beam, row.length_penalty), row.metric
+
+
+def _beside(score: float, reference: float) -> str:
+    return f"{score:.2f} ({score - reference:+.2f})"
 
 
 def _scores(manifest: Manifest) -> str:
@@ -63,7 +106,7 @@ def _scores(manifest: Manifest) -> str:
     for score in manifest.scores:
         cells.setdefault(_circumstances(score), {})[score.metric] = f"{score.score:.1f}"
     metrics = list(dict.fromkeys(score.metric for score in manifest.scores))
-    header = ("test set", "direction", "search", "sentences", *metrics)
+    header = ("test set", "direction", "variant", "search", "sentences", *metrics)
     rows = [(*place, *(of.get(name, "") for name in metrics)) for place, of in cells.items()]
     signatures = dict.fromkeys(f"`{score.metric}|{score.signature}`" for score in manifest.scores)
     return (
@@ -75,12 +118,13 @@ def _scores(manifest: Manifest) -> str:
 
 
 def _circumstances(score: Score) -> tuple[str, ...]:
-    search = (
-        "greedy"
-        if score.beam == 1
-        else f"beam {score.beam}, length penalty {score.length_penalty:g}"
-    )
-    return score.test_set, _arrow(score.direction), search, f"{score.sentences:,}"
+    search = _search(score.beam, score.length_penalty)
+    direction = _arrow(score.direction)
+    return score.test_set, direction, score.variant, search, f"{score.sentences:,}"
+
+
+def _search(beam: int, length_penalty: float) -> str:
+    return "greedy" if beam == 1 else f"beam {beam}, length penalty {length_penalty:g}"
 
 
 def _sweep(manifest: Manifest) -> str:
@@ -90,7 +134,7 @@ def _sweep(manifest: Manifest) -> str:
     rows = [(str(row.beam), f"{row.length_penalty:g}", f"{row.bleu:.2f}") for row in sweep.rows]
     return (
         "## Choice of the search\n\n"
-        f"BLEU on {sweep.test_set} ({sweep.sentences:,} sentences in all), mean of the "
+        f"BLEU of fp32 on {sweep.test_set} ({sweep.sentences:,} sentences in all), mean of the "
         "directions. The best became the default; of those within a twentieth of a point of it, "
         f"the smallest beam.\n\n{_table(('beam', 'length penalty', 'BLEU'), rows)}"
     )
@@ -112,13 +156,20 @@ def _training(manifest: Manifest) -> str:
     return (
         "## How it was made, and how to make it again\n\n"
         f"{training.steps:,} steps, {training.epochs:.1f} epochs, {training.minutes:.0f} minutes "
-        f"on {training.machine}. Versions: {versions}.\n\n"
+        f"on {training.machine}. {_origin(manifest)}Versions: {versions}.\n\n"
         f"The graphs follow the network to {parity.max_logit_difference:.1g} in the "
         f"log-probabilities of {parity.tokens:,} tokens in {parity.sentences:,} dev sentences "
         f"(tolerance {parity.tolerance:g}); {parity.ties} greedy choices fell on ties.\n\n"
         f"```\ndragoman-train all training/recipes/{manifest.name}.toml --corpora CORPORA\n```\n\n"
         f"makes it from this recipe (SHA-256 `{provenance.recipe_sha256}`):\n\n"
         f"```toml\n{provenance.recipe.strip()}\n```"
+    )
+
+
+def _origin(manifest: Manifest) -> str:
+    origin = manifest.provenance.weights_from
+    return (
+        f"The weights are those of {origin}; graphs and scores were made anew. " if origin else ""
     )
 
 

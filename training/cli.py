@@ -45,6 +45,10 @@ Corpora = Annotated[
 ]
 Runs = Annotated[Path, typer.Option(help="Folder of runs; this one's is named by its recipe.")]
 Bundles = Annotated[Path, typer.Option(help="Folder the bundle is published in.")]
+WeightsFrom = Annotated[
+    Path | None,
+    typer.Option(help="Published bundle to take the weights of, instead of a checkpoint."),
+]
 
 HERE = Path()
 RUNS = Path("runs")
@@ -94,10 +98,14 @@ def evaluate(recipe: RecipeFile, corpora: Corpora = HERE, runs: Runs = RUNS) -> 
 
 @dragoman_train.command()
 def export(
-    recipe: RecipeFile, corpora: Corpora = HERE, runs: Runs = RUNS, bundles: Bundles = BUNDLES
+    recipe: RecipeFile,
+    corpora: Corpora = HERE,
+    runs: Runs = RUNS,
+    bundles: Bundles = BUNDLES,
+    weights_from: WeightsFrom = None,
 ) -> None:
-    """Publish the best checkpoint: parity gate, sweep on dev, scores on the tests, card."""
-    _export(open_run(recipe, corpora, runs), bundles)
+    """Publish the best checkpoint: parity gate, sweep, gate of the variants, scores, card."""
+    _export(open_run(recipe, corpora, runs), bundles, weights_from)
 
 
 @dragoman_train.command("all")
@@ -188,12 +196,17 @@ def _evaluate(run: Run) -> None:
     output.print(_score_table(scores))
 
 
-def _export(run: Run, bundles: Path) -> Bundle:
-    from training.export import export  # noqa: PLC0415
+def _export(run: Run, bundles: Path, weights_from: Path | None = None) -> Bundle:
+    from training.export import check_version, export  # noqa: PLC0415
+    from training.trained import trained_of_bundle, trained_of_run  # noqa: PLC0415
 
-    network, training = _load_best(run)
-    bundle = export(run, network, training, bundles, console)
-    output.print(f"published {bundle.identity} in {bundle.path}")
+    check_version(run, bundles)
+    if weights_from is None:
+        trained = trained_of_run(run, *_load_best(run))
+    else:
+        trained = trained_of_bundle(run, weights_from)
+    bundle = export(run, trained, bundles, console)
+    output.print(f"published {bundle.identity} in {bundle.path}", soft_wrap=True)
     return bundle
 
 

@@ -2,37 +2,30 @@
 
 import importlib
 import platform
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-import onnx
-from onnx import helper
-
 from models.bundle import (
+    FORMAT,
     MANIFEST,
     Architecture,
-    Data,
     Decoding,
     Direction,
-    Graph,
     Manifest,
     Parity,
     Provenance,
-    Tensor,
     TokenizerInfo,
-    Training,
-    Variant,
     VariantName,
     describe_file,
 )
-from models.tokenizer import Tokenizer, target_tag
+from models.tokenizer import target_tag
 from training.card import render_card
-from training.prepare import describe_files
+from training.graph_reader import describe_graph, describe_variant
+from training.graphs import GraphFiles
 from training.recipe import Run
+from training.trained import Trained
 
-VARIANT: VariantName = "fp32"
-"""The rendering written here: single precision, the reference."""
 TOKENIZER = "tokenizer.model"
 CARD = "card.md"
 
@@ -45,32 +38,35 @@ PACKAGES = ("torch", "numpy", "onnx", "onnxruntime", "sentencepiece", "sacrebleu
 
 
 def describe(
-    run: Run, draft: Path, num_parameters: int, parity: Parity, training: Training
+    run: Run,
+    trained: Trained,
+    draft: Path,
+    graphs: Mapping[VariantName, GraphFiles],
+    parity: Parity,
 ) -> Manifest:
     """Return the manifest of a draft that holds graphs and tokenizer, as yet unmeasured.
 
     Greedy search is its default until a sweep has chosen another.
     """
     (draft / CARD).touch()
-    graphs = draft / VARIANT
-    encoder, step = _describe_graph(graphs / "encoder.onnx"), _describe_graph(graphs / "step.onnx")
+    encoder, step = describe_graph(graphs["fp32"].encoder), describe_graph(graphs["fp32"].step)
     states = [name for name in encoder.outputs if name.startswith("state_")]
     return Manifest(
-        format=1,
+        format=FORMAT,
         name=run.recipe.name,
         version=run.recipe.version,
         directions=[Direction(source=s, target=t) for s, t in run.recipe.corpus.directions],
         target_tags=_target_tags(run),
-        architecture=_architecture(run, draft, num_parameters),
+        architecture=_architecture(run, trained),
         encoder=encoder,
         step=step,
         state=[name.removesuffix("_NH") for name in states],
-        variants={VARIANT: _variant(draft)},
-        tokenizer=_tokenizer(run, draft),
+        variants={name: describe_variant(files, draft) for name, files in graphs.items()},
+        tokenizer=_tokenizer(run, trained, draft),
         decoding=_decoding(run),
         scores=[],
         card=describe_file(draft / CARD, draft),
-        provenance=_provenance(run, parity, training),
+        provenance=_provenance(run, trained, parity),
     )
 
 
@@ -81,27 +77,12 @@ def write_draft(draft: Path, manifest: Manifest) -> None:
     (draft / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
-def _describe_graph(path: Path) -> Graph:
-    graph = onnx.load(path, load_external_data=False).graph
-    return Graph(
-        inputs={value.name: _describe_tensor(value) for value in graph.input},
-        outputs={value.name: _describe_tensor(value) for value in graph.output},
-    )
-
-
-def _describe_tensor(value: onnx.ValueInfoProto) -> Tensor:
-    kind = value.type.tensor_type
-    dtype = np.dtype(helper.tensor_dtype_to_np_dtype(kind.elem_type)).name
-    shape = [size.dim_param or size.dim_value for size in kind.shape.dim]
-    return Tensor.model_validate({"dtype": dtype, "shape": shape})
-
-
 def _target_tags(run: Run) -> dict[str, str]:
     targets = [target for _, target in run.recipe.corpus.directions]
     return {target: target_tag(target) for target in targets} if run.recipe.has_tags else {}
 
 
-def _architecture(run: Run, draft: Path, num_parameters: int) -> Architecture:
+def _architecture(run: Run, trained: Trained) -> Architecture:
     network = run.recipe.network
     return Architecture(
         cell=network.cell,
@@ -111,25 +92,17 @@ def _architecture(run: Run, draft: Path, num_parameters: int) -> Architecture:
         encoder_size=network.encoder_size,
         decoder_layers=network.decoder_layers,
         decoder_size=network.decoder_size,
-        vocabulary_size=_tokenizer(run, draft).size,
-        parameters=num_parameters,
+        vocabulary_size=trained.tokenizer.size,
+        parameters=trained.network.num_parameters,
     )
 
 
-def _variant(draft: Path) -> Variant:
-    encoder, step, weights = (
-        describe_file(draft / VARIANT / name, draft)
-        for name in ("encoder.onnx", "step.onnx", "weights.bin")
-    )
-    return Variant(encoder=encoder, step=step, weights=weights)
-
-
-def _tokenizer(run: Run, draft: Path) -> TokenizerInfo:
-    recipe, path = run.recipe.tokenizer, draft / TOKENIZER
+def _tokenizer(run: Run, trained: Trained, draft: Path) -> TokenizerInfo:
+    recipe = run.recipe.tokenizer
     return TokenizerInfo(
-        file=describe_file(path, draft),
+        file=describe_file(draft / TOKENIZER, draft),
         kind=recipe.kind,
-        size=Tokenizer.open(path, recipe.normalisation).size,
+        size=trained.tokenizer.size,
         # Bytes would be words of their own to a vocabulary of words: it is trained without.
         byte_fallback=recipe.kind != "word",
         normalisation=recipe.normalisation,
@@ -146,33 +119,15 @@ def _decoding(run: Run) -> Decoding:
     )
 
 
-def _provenance(run: Run, parity: Parity, training: Training) -> Provenance:
+def _provenance(run: Run, trained: Trained, parity: Parity) -> Provenance:
     versions = {name: str(importlib.import_module(name).__version__) for name in PACKAGES}
     return Provenance(
         created=datetime.now(UTC).date(),
         recipe=run.toml,
         recipe_sha256=run.sha256,
-        data=_data(run),
+        data=trained.data,
         versions={"python": platform.python_version(), **versions},
         parity=parity,
-        training=training,
+        training=trained.training,
+        weights_from=trained.weights_from,
     )
-
-
-def _data(run: Run) -> list[Data]:
-    hashes = describe_files(run)
-    return [
-        Data(
-            name=text.name,
-            licence=text.licence,
-            attribution=text.attribution,
-            pairs=_count_lines(run.prepared / f"{i}.tsv"),
-            sha256={str(path): hashes[str(path)] for path in text.paths},
-        )
-        for i, text in enumerate(run.recipe.corpus.train)
-    ]
-
-
-def _count_lines(path: Path) -> int:
-    with path.open(encoding="utf-8", newline="\n") as lines:
-        return sum(1 for _ in lines)

@@ -1,6 +1,7 @@
-"""From a trained network to a published bundle.
+"""From trained weights to a published bundle.
 
-    weights -> graphs -> parity gate -> draft -> sweep on dev -> scores on tests -> card -> publish
+    weights -> fp32 graphs -> parity gate -> other variants -> draft -> sweep on dev
+            -> gate of the variants on dev -> scores on tests -> card -> publish
 
 The draft is opened and measured by the service's engine as any bundle is; only its last form
 is published. If anything fails, nothing is.
@@ -14,11 +15,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from models.bundle import Bundle, Manifest, Training, publish
-from models.tokenizer import BOS, EOS
+from models.bundle import Bundle, Manifest, Parity, Score, Sweep, Variant, VariantName, publish
 from training.corpus import HeldOut, load_dev, load_tests
-from training.draft import TOKENIZER, VARIANT, describe, write_draft
+from training.draft import TOKENIZER, describe, write_draft
+from training.gate import check_cost, describe_cost, weigh
+from training.graphs import GraphFiles, write_graphs
 from training.measurements import (
+    REFERENCE,
     OnProgress,
     Search,
     choose,
@@ -26,39 +29,34 @@ from training.measurements import (
     measure,
     sweep,
 )
-from training.network import Network
-from training.parity import IdPair, check_parity
-from training.prepare import Prepared, source_prefix
+from training.parity import check_parity
+from training.prepare import encode_pairs
 from training.recipe import Run
-from training.weights import write_variant
+from training.trained import Trained
+from training.weights import collect_weights, plan_of
 
 
-def export(
-    run: Run, network: Network, training: Training, bundles: Path, console: Console
-) -> Bundle:
-    """Make the bundle of a run's network and publish it under `bundles`.
+def export(run: Run, trained: Trained, bundles: Path, console: Console) -> Bundle:
+    """Make the bundle of a run's recipe and publish it under `bundles`.
 
     Args:
-        network: The weights to publish; it is moved to the CPU.
-        training: What it took to train them.
+        trained: What to publish; its network is moved to the CPU.
 
     Raises:
-        ValueError: the version exists, the graphs do not follow the network, or held-out text
-            cannot be read. Nothing is published then.
+        ValueError: the version exists, the graphs do not follow the network, a variant loses
+            more than it may, or held-out text cannot be read. Nothing is published then.
     """
-    recipe = run.recipe
     check_version(run, bundles)
     draft = run.folder / "bundle.draft"
     shutil.rmtree(draft, ignore_errors=True)
-    prepared = Prepared(run)
-    files = write_variant(network, draft / VARIANT)
-    parity = check_parity(network, files, _id_pairs(run, prepared), recipe.export.tolerance)
+    draft.mkdir()
+    trained.tokenizer.save(draft / TOKENIZER)
+    graphs, parity = _write_variants(run, trained, draft)
     console.print(
         f"parity: log-probabilities differ by {parity.max_logit_difference:.1g} at most, "
         f"{parity.ties} ties in {parity.sentences} sentences"
     )
-    prepared.tokenizer.save(draft / TOKENIZER)
-    manifest = describe(run, draft, network.num_parameters, parity, training)
+    manifest = describe(run, trained, draft, graphs, parity)
     write_draft(draft, manifest)
     write_draft(draft, _measure(run, draft, manifest, console))
     bundle = publish(draft, bundles)
@@ -77,35 +75,73 @@ def check_version(run: Run, bundles: Path) -> None:
         raise ValueError(f"version {recipe.version} of {recipe.name} is published already")
 
 
-def _id_pairs(run: Run, prepared: Prepared) -> list[IdPair]:
-    pairs: list[IdPair] = []
-    for text in load_dev(run, run.recipe.export.parity_sentences):
-        encode = prepared.tokenizer.encode
-        prefix = source_prefix(run.recipe, prepared.tokenizer, text.target)
-        for source, target in zip(text.sources, text.references, strict=True):
-            pairs.append(([*prefix, *encode(source), EOS], [BOS, *encode(target), EOS]))
-    return pairs
+def _write_variants(
+    run: Run, trained: Trained, draft: Path
+) -> tuple[dict[VariantName, GraphFiles], Parity]:
+    """Write the graphs of every variant; those of fp32 must follow the network."""
+    recipe, network = run.recipe.export, trained.network
+    plan, weights = plan_of(network.recipe), collect_weights(network)
+    for name in recipe.variants:
+        (draft / name).mkdir()
+    graphs = {REFERENCE: write_graphs(plan, weights, draft / REFERENCE)}
+    dev = load_dev(run, recipe.parity_sentences)
+    pairs = encode_pairs(run.recipe, trained.tokenizer, dev)
+    parity = check_parity(network, graphs[REFERENCE], pairs, recipe.tolerance)
+    for name in recipe.variants:
+        if name != REFERENCE:
+            graphs[name] = write_graphs(plan, weights, draft / name, name)
+    return graphs, parity
 
 
 def _measure(run: Run, draft: Path, manifest: Manifest, console: Console) -> Manifest:
-    recipe, tests = run.recipe.export, load_tests(run)
-    dev = load_dev(run, recipe.sweep_sentences)
-    searches = list_searches(recipe.beams, recipe.length_penalties)
-    with _progress(console, "sweep", _count(dev) * len(searches)) as advance:
-        swept = sweep(draft, dev, searches, advance)
+    swept = _sweep(run, draft, console)
     winner = choose(swept.rows)
     console.print(f"sweep: beam {winner.beam}, length penalty {winner.length_penalty:g}")
-    searches = list(dict.fromkeys([Search(1, winner.length_penalty), winner]))
-    with _progress(console, "scores", _count(tests) * len(searches)) as advance:
-        scores = measure(draft, tests, searches, advance)
     decoding = {"beam": winner.beam, "length_penalty": winner.length_penalty}
+    searches = list(dict.fromkeys([Search(1, winner.length_penalty), winner]))
     return manifest.model_copy(
         update={
             "decoding": manifest.decoding.model_copy(update=decoding),
-            "scores": scores,
+            "variants": _weigh(run, draft, manifest, searches, console),
+            "scores": _score(run, draft, searches, console),
             "provenance": manifest.provenance.model_copy(update={"sweep": swept}),
         }
     )
+
+
+def _sweep(run: Run, draft: Path, console: Console) -> Sweep:
+    recipe = run.recipe.export
+    dev = load_dev(run, recipe.sweep_sentences)
+    searches = list_searches(recipe.beams, recipe.length_penalties)
+    with _progress(console, "sweep", _count(dev) * len(searches)) as advance:
+        return sweep(draft, dev, searches, advance)
+
+
+def _weigh(
+    run: Run, draft: Path, manifest: Manifest, searches: Sequence[Search], console: Console
+) -> dict[VariantName, Variant]:
+    """Return the variants with what they cost; one that costs too much is refused."""
+    recipe = run.recipe.export
+    dev = load_dev(run, recipe.sweep_sentences)
+    variants = dict(manifest.variants)
+    scores: dict[VariantName, list[Score]] = {}
+    for name in dict.fromkeys([REFERENCE, *variants]):
+        with _progress(console, f"{name} on dev", _count(dev) * len(searches)) as advance:
+            scores[name] = measure(draft, name, dev, searches, advance)
+        if name != REFERENCE:
+            cost = weigh(scores[name], scores[REFERENCE])
+            console.print(f"{name}: {describe_cost(cost)}")
+            check_cost(name, cost, recipe.max_bleu_loss)
+            variants[name] = variants[name].model_copy(update={"cost": cost})
+    return variants
+
+
+def _score(run: Run, draft: Path, searches: Sequence[Search], console: Console) -> list[Score]:
+    """Return the scores on the tests, of the variant that a CPU runs unless told otherwise."""
+    tests = load_tests(run)
+    served: VariantName = "int8" if "int8" in run.recipe.export.variants else REFERENCE
+    with _progress(console, f"{served} on tests", _count(tests) * len(searches)) as advance:
+        return measure(draft, served, tests, searches, advance)
 
 
 def _count(texts: Sequence[HeldOut]) -> int:

@@ -1,7 +1,8 @@
 """What a bundle is worth, measured as it will be served: through the service's engine.
 
-draft bundle + dev  --sweep-->  the default beam width and length penalty
-draft bundle + tests  ------->  the scores of its manifest and card
+draft bundle + dev  --sweep--->  the default beam width and length penalty
+draft bundle + dev  --measure->  what each variant costs (`gate.py`)
+draft bundle + tests --measure->  the scores of its manifest and card
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -9,11 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.bundle import Direction, Score, Sweep, SweepRow
+from models.bundle import Direction, Score, Sweep, SweepRow, VariantName
 from service.engine import TranslationOptions, Translator, open_translator
 from service.evaluation import Metric, MetricName, evaluate
 from training.corpus import HeldOut
 
+REFERENCE: VariantName = "fp32"
+"""What chooses the search: its default is the same for all variants."""
 TIE_BLEU = 0.05
 """Within it the smaller beam wins: a tenth of a point is noise, a beam twice as wide is not."""
 
@@ -45,10 +48,10 @@ def list_searches(beams: Sequence[int], length_penalties: Sequence[float]) -> li
 def sweep(
     bundle: Path, dev: Sequence[HeldOut], searches: Sequence[Search], on_progress: OnProgress
 ) -> Sweep:
-    """Measure every setting of the search on the dev text of all directions."""
+    """Measure every setting of the search on the dev text of all directions, with fp32."""
     total_by_search = dict.fromkeys(searches, 0.0)
     for text in dev:
-        with _translator(bundle, text) as translator:
+        with _translator(bundle, text, REFERENCE) as translator:
             for search in searches:
                 bleu = _measure(translator, text, search, ["bleu"], on_progress)[0]
                 total_by_search[search] += bleu.score
@@ -73,15 +76,19 @@ def choose(rows: Sequence[SweepRow]) -> Search:
 
 
 def measure(
-    bundle: Path, tests: Sequence[HeldOut], searches: Sequence[Search], on_progress: OnProgress
+    bundle: Path,
+    variant: VariantName,
+    texts: Sequence[HeldOut],
+    searches: Sequence[Search],
+    on_progress: OnProgress,
 ) -> list[Score]:
-    """Return BLEU and chrF of every text with every setting of the search."""
+    """Return BLEU and chrF of every text with every setting of the search, in this order."""
     scores: list[Score] = []
-    for text in tests:
-        with _translator(bundle, text) as translator:
+    for text in texts:
+        with _translator(bundle, text, variant) as translator:
             for search in searches:
                 metrics = _measure(translator, text, search, ["bleu", "chrf"], on_progress)
-                scores += [_score(text, search, metric) for metric in metrics]
+                scores += [_score(variant, text, search, metric) for metric in metrics]
     return scores
 
 
@@ -102,8 +109,9 @@ def _measure(
     ).metrics
 
 
-def _score(text: HeldOut, search: Search, metric: Metric) -> Score:
+def _score(variant: VariantName, text: HeldOut, search: Search, metric: Metric) -> Score:
     return Score(
+        variant=variant,
         test_set=text.name,
         direction=Direction(source=text.source, target=text.target),
         metric=metric.name,
@@ -116,8 +124,8 @@ def _score(text: HeldOut, search: Search, metric: Metric) -> Score:
 
 
 @contextmanager
-def _translator(bundle: Path, text: HeldOut) -> Iterator[Translator]:
-    translator = open_translator(bundle, (text.source, text.target))
+def _translator(bundle: Path, text: HeldOut, variant: VariantName) -> Iterator[Translator]:
+    translator = open_translator(bundle, (text.source, text.target), variant=variant)
     try:
         yield translator
     finally:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.tokenizer import BOS, EOS, Tokenizer, target_tag
-from training.corpus import Report, load_train
+from training.corpus import HeldOut, Report, load_train
 from training.recipe import Recipe, Run, TextRecipe
 
 ORIGIN = "origin.json"
@@ -154,6 +154,19 @@ def train_tokenizer(recipe: Recipe, texts: Sequence[tuple[list[str], list[str]]]
 def source_prefix(recipe: Recipe, tokenizer: Tokenizer, target: str) -> list[int]:
     """Return the ids every source begins with that is to become this target language."""
     return [tokenizer.tag_id(target_tag(target))] if recipe.has_tags else []
+
+
+def encode_pairs(
+    recipe: Recipe, tokenizer: Tokenizer, texts: Sequence[HeldOut]
+) -> list[tuple[list[int], list[int]]]:
+    """Return held-out text as ids: source (tag, tokens, EOS) and target (BOS, tokens, EOS)."""
+    pairs: list[tuple[list[int], list[int]]] = []
+    for text in texts:
+        prefix = source_prefix(recipe, tokenizer, text.target)
+        for source, target in zip(text.sources, text.references, strict=True):
+            ids = [*prefix, *tokenizer.encode(source), EOS]
+            pairs.append((ids, [BOS, *tokenizer.encode(target), EOS]))
+    return pairs
 
 
 def describe_files(run: Run) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from models.bundle import VariantName
 from models.tokenizer import Normalisation, TokenizerKind
 from training.attention import AttentionKind
 from training.cells import CellKind
@@ -167,13 +168,23 @@ class ExportRecipe(Section):
     beams: tuple[Annotated[int, Field(ge=1, le=16)], ...] = (1, 2, 4, 6)
     length_penalties: tuple[Annotated[float, Field(ge=0, le=3)], ...] = (0.6, 1.0, 1.4)
     sweep_sentences: int = Field(default=1000, ge=1)
-    """Dev sentences of each direction that choose beam and length penalty."""
+    """Dev sentences of each direction that choose beam and length penalty and weigh variants."""
     parity_sentences: int = Field(default=200, ge=1)
     """Dev sentences of each direction that compare PyTorch with ONNX Runtime."""
     tolerance: float = Field(default=1e-3, gt=0)
     """Largest difference of a logit between the two."""
+    variants: tuple[VariantName, ...] = ("fp32", "int8", "fp16")
+    """Renderings to publish: fp32, the reference, and what is weighed against it."""
+    max_bleu_loss: float = Field(default=0.2, ge=0)
+    """Most dev BLEU a variant may lose beside fp32, greedy or with the chosen beam."""
     max_source_tokens: int = Field(ge=1)
     """Sentences above it are split further by the service."""
+
+    @model_validator(mode="after")
+    def _has_a_reference(self) -> Self:
+        if "fp32" not in self.variants:
+            raise ValueError("export.variants must name fp32, which the others are weighed against")
+        return self
 
 
 class Recipe(Section):
@@ -231,12 +242,27 @@ def open_run(path: Path, corpora: Path, runs: Path) -> Run:
     """
     try:
         toml = path.read_text(encoding="utf-8")
-        recipe = Recipe.model_validate(tomllib.loads(toml))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
         raise ValueError(f"{path}: {error}") from None
-    except ValidationError as error:
-        wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-        raise ValueError(f"{path}: {'; '.join(wrong)}") from None
+    recipe = parse_recipe(toml, str(path))
     folder = runs / recipe.name
     folder.mkdir(parents=True, exist_ok=True)
     return Run(recipe, toml, corpora, folder)
+
+
+def parse_recipe(toml: str, origin: str) -> Recipe:
+    """Read a recipe's text.
+
+    Args:
+        origin: Where the text is from, for the message.
+
+    Raises:
+        ValueError: it is not a recipe; the message names the key and what is wrong.
+    """
+    try:
+        return Recipe.model_validate(tomllib.loads(toml))
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{origin}: {error}") from None
+    except ValidationError as error:
+        wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise ValueError(f"{origin}: {'; '.join(wrong)}") from None

@@ -1,11 +1,10 @@
-"""A trained network's weights as the graphs' builder wants them: NumPy arrays by its names."""
-
-from pathlib import Path
+"""A network's weights as the graphs' builder wants them, NumPy arrays by its names, and back."""
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from training.graphs import GraphFiles, Plan, write_graphs
+from training.graphs import Plan, Weights
 from training.network import Network
 from training.recipe import NetworkRecipe
 
@@ -32,21 +31,27 @@ LAYER_NAMES = {
 def collect_weights(network: Network) -> dict[str, NDArray[np.float32]]:
     """Return a network's weights by the names that `graphs.py` gives them."""
     state = network.state_dict()
-    names = {name: theirs for name, theirs in NAMES.items() if theirs in state}
-    ways = {"forward": "forwards", "backward": "backwards"}
-    layers = {
-        f"encoder.{layer}.{way}": f"encoder.layers.{layer}.{module}"
-        for layer in range(network.recipe.encoder_layers)
-        for way, module in ways.items()
+    return {
+        name: state[theirs].float().cpu().numpy()
+        for name, theirs in _names(network.recipe).items()
+        if theirs in state
     }
-    for layer in range(network.recipe.decoder_layers):
-        layers[f"decoder.{layer}"] = f"decoder.layers.{layer}"
-        for part in ("weight", "bias"):
-            names[f"initial.{layer}.{part}"] = f"decoder.start.{layer}.{part}"
-    for name, module in layers.items():
-        for part, theirs in LAYER_NAMES.items():
-            names[f"{name}.{part}"] = f"{module}.rnn.{theirs}"
-    return {name: state[theirs].float().cpu().numpy() for name, theirs in names.items()}
+
+
+def build_network(recipe: NetworkRecipe, weights: Weights) -> Network:
+    """Return a network with the weights of a bundle: what `collect_weights` does, undone.
+
+    Raises:
+        ValueError: the weights are not those of such a network.
+    """
+    network = Network(recipe, len(weights["output_bias"]))
+    names = _names(recipe)
+    try:
+        state = {names[name]: torch.from_numpy(values.copy()) for name, values in weights.items()}
+        network.load_state_dict(state)
+    except (KeyError, RuntimeError) as error:
+        raise ValueError(f"network does not fit the weights: {error}") from None
+    return network
 
 
 def plan_of(recipe: NetworkRecipe) -> Plan:
@@ -54,7 +59,20 @@ def plan_of(recipe: NetworkRecipe) -> Plan:
     return Plan(recipe.cell, recipe.attention, recipe.encoder_layers, recipe.decoder_layers)
 
 
-def write_variant(network: Network, folder: Path) -> GraphFiles:
-    """Write a network's graphs and weights, in single precision, to a new folder."""
-    folder.mkdir(parents=True)
-    return write_graphs(plan_of(network.recipe), collect_weights(network), folder)
+def _names(recipe: NetworkRecipe) -> dict[str, str]:
+    """Return the network's own names by those of the graphs' builder, for any attention."""
+    names = dict(NAMES)
+    ways = {"forward": "forwards", "backward": "backwards"}
+    layers = {
+        f"encoder.{layer}.{way}": f"encoder.layers.{layer}.{module}"
+        for layer in range(recipe.encoder_layers)
+        for way, module in ways.items()
+    }
+    for layer in range(recipe.decoder_layers):
+        layers[f"decoder.{layer}"] = f"decoder.layers.{layer}"
+        for part in ("weight", "bias"):
+            names[f"initial.{layer}.{part}"] = f"decoder.start.{layer}.{part}"
+    for name, module in layers.items():
+        for part, theirs in LAYER_NAMES.items():
+            names[f"{name}.{part}"] = f"{module}.rnn.{theirs}"
+    return names

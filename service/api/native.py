@@ -126,6 +126,7 @@ class ScoreBody(BaseModel):
 
     model_config = ConfigDict(from_attributes=True)
 
+    variant: str = Field(description="Rendering of the network that was measured, such as int8.")
     test_set: str
     direction: DirectionBody
     metric: str

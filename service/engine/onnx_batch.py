@@ -38,7 +38,8 @@ class _Memory:
 
     def __init__(self, keys_NAS: Floats, memory_NSM: Floats, lengths_N: NDArray[np.int32]) -> None:
         self._keys_NAS, self._memory_NSM, self._lengths_N = keys_NAS, memory_NSM, lengths_N
-        self._mask_NS = _mask(lengths_N, memory_NSM.shape[1])
+        # In half precision, if the graphs are.
+        self._mask_NS = _mask(lengths_N, memory_NSM.shape[1]).astype(memory_NSM.dtype)
         self._count = len(lengths_N)
 
     @property
@@ -81,9 +82,9 @@ class _Memory:
         """Move those who are there to tensors of another size."""
         old = (self._keys_NAS, self._memory_NSM, self._mask_NS, self._lengths_N)
         count, size = self._count, min(num_positions, self._mask_NS.shape[1])
-        self._keys_NAS = np.zeros((num_places, old[0].shape[1], num_positions), np.float32)
-        self._memory_NSM = np.zeros((num_places, num_positions, old[1].shape[2]), np.float32)
-        self._mask_NS = np.full((num_places, num_positions), MASKED, np.float32)
+        self._keys_NAS = np.zeros((num_places, old[0].shape[1], num_positions), old[0].dtype)
+        self._memory_NSM = np.zeros((num_places, num_positions, old[1].shape[2]), old[1].dtype)
+        self._mask_NS = np.full((num_places, num_positions), MASKED, old[2].dtype)
         self._lengths_N = np.zeros(num_places, np.int32)
         self._keys_NAS[:count, :, :size] = old[0][:count, :, :size]
         self._memory_NSM[:count, :size] = old[1][:count, :size]

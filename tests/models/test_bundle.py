@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def manifest_of(folder: Path) -> dict:
     rows = tensors("tokens_NK", "parents_NK", "mask_NS")
     candidates = {"candidates": {"dtype": "int64", "shape": [1]}}
     return {
-        "format": 1,
+        "format": 2,
         "name": "de-en",
         "version": 3,
         "directions": [{"source": "de", "target": "en"}, {"source": "en", "target": "de"}],
@@ -197,14 +198,17 @@ def test_manifest_that_is_not_json_is_refused(draft, content):
         Bundle.open(draft)
 
 
-def test_newer_format_is_refused_before_its_fields_are_read(draft):
-    write(draft, {"format": 2, "unheard": "of"})
+@pytest.mark.parametrize("other", [1, 3])
+def test_other_format_is_refused_before_its_fields_are_read(draft, other):
+    write(draft, {"format": other, "unheard": "of"})
 
-    with pytest.raises(DamagedBundle, match=r"manifest.json is of format 2; .* up to 1"):
+    with pytest.raises(
+        DamagedBundle, match=rf"manifest.json is of format {other}; this program reads format 2"
+    ):
         Bundle.open(draft)
 
 
-@pytest.mark.parametrize("content", [[], "text", {"format": 0}, {"format": "1"}, {}])
+@pytest.mark.parametrize("content", [[], "text", {"format": None}, {"format": "2"}, {}])
 def test_manifest_without_a_known_format_is_refused(draft, content):
     write(draft, content)
 
@@ -263,6 +267,74 @@ def test_graph_without_a_tensor_is_refused(draft, manifest, graph, side):
     write(draft, manifest)
 
     with pytest.raises(DamagedBundle, match=f"{graph}.{side} must name exactly"):
+        Bundle.open(draft)
+
+
+def cost_of(*, score: float, reference: float) -> dict:
+    row = {
+        "direction": {"source": "de", "target": "en"},
+        "metric": "BLEU",
+        "signature": "nrefs:1",
+        "beam": 1,
+        "length_penalty": 1.0,
+        "score": score,
+        "reference": reference,
+    }
+    return {"test_set": "dev", "sentences": 7, "rows": [row]}
+
+
+def score_of(variant: str) -> dict:
+    row = cost_of(score=20.5, reference=0)["rows"][0]
+    del row["reference"]
+    return row | {"variant": variant, "test_set": "test", "sentences": 3}
+
+
+def add_variant(folder: Path, manifest: dict, name: str, **fields: object) -> None:
+    """Give a draft a variant whose files hold what those of fp32 do."""
+    shutil.copytree(folder / "fp32", folder / name)
+    files = {
+        part: file | {"path": file["path"].replace("fp32", name)}
+        for part, file in manifest["variants"]["fp32"].items()
+    }
+    manifest["variants"][name] = files | fields
+    write(folder, manifest)
+
+
+def test_variants_travel_with_their_cost(draft, root, manifest):
+    manifest["scores"] = [score_of("int8")]
+    add_variant(draft, manifest, "int8", cost=cost_of(score=30.1, reference=30.2))
+
+    variants = publish(draft, root).manifest.variants
+
+    (row,) = variants["int8"].cost.rows
+    assert (row.score, row.reference) == (30.1, 30.2)
+    assert variants["fp32"].cost is None
+    assert (root / "de-en/3/int8/weights.bin").exists()
+
+
+def test_bundle_without_fp32_is_refused(draft, manifest):
+    add_variant(draft, manifest, "int8")
+    del manifest["variants"]["fp32"]
+    shutil.rmtree(draft / "fp32")
+    write(draft, manifest)
+
+    with pytest.raises(DamagedBundle, match="variants must name fp32, the reference"):
+        Bundle.open(draft)
+
+
+def test_reference_that_costs_something_is_refused(draft, manifest):
+    manifest["variants"]["fp32"]["cost"] = cost_of(score=30.1, reference=30.2)
+    write(draft, manifest)
+
+    with pytest.raises(DamagedBundle, match="fp32, the reference, which has no cost"):
+        Bundle.open(draft)
+
+
+def test_score_of_a_variant_that_is_not_there_is_refused(draft, manifest):
+    manifest["scores"] = [score_of("int8")]
+    write(draft, manifest)
+
+    with pytest.raises(DamagedBundle, match=r"scores are of \['int8'\], which variants does not"):
         Bundle.open(draft)
 
 

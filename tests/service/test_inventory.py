@@ -31,6 +31,7 @@ def rewrite(bundle, **fields):
 def measurement(metric, score, beam, test_set="newstest"):
     return {
         "test_set": test_set,
+        "variant": "fp32",
         "direction": {"source": "de", "target": "en"},
         "metric": metric,
         "score": score,
@@ -117,9 +118,9 @@ def test_scores_of_one_measurement_stand_on_one_line(root, bundle):
 
     lines = drawn(*score_tables(inspect_bundles(root)))
 
-    assert "de-en newstest 3003 4 1.0 31.4 55.1" in lines
-    assert "de-en newstest 3003 1 1.0 30.0" in lines
-    assert "de-en flores 3003 4 1.0 20.0" in lines
+    assert "de-en newstest 3003 fp32 4 1.0 31.4 55.1" in lines
+    assert "de-en newstest 3003 fp32 1 1.0 30.0" in lines
+    assert "de-en flores 3003 fp32 4 1.0 20.0" in lines
 
 
 def test_bundle_without_scores_has_no_table_of_them(root, bundle):

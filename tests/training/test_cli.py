@@ -1,5 +1,7 @@
 """The command line of training: what it prints, and how it fails."""
 
+import shutil
+
 import pytest
 from typer.testing import CliRunner
 
@@ -49,6 +51,33 @@ def test_prepared_trained_and_evaluated_one_after_the_other(toy):
     assert "step      6" in trained.stderr
     assert "de-en" in evaluated.stdout
     assert "chrF2" in evaluated.stdout
+
+
+def test_exported_from_the_checkpoint_and_again_from_the_bundle(toy):
+    bundles = toy.corpora / "bundles"
+    changes = {"export__beams": [1], "export__variants": ["fp32"]}
+    for command in ("prepare", "train"):
+        call_on(toy, command, **changes)
+    folders = ["--corpora", toy.corpora, "--runs", toy.runs, "--bundles", bundles]
+
+    first = call("export", toy.recipe(**changes), *folders)
+    shutil.rmtree(toy.runs)
+    recipe = toy.recipe(**changes, version=2)
+    second = call("export", recipe, *folders, "--weights-from", bundles / "toy/1")
+
+    assert (first.exit_code, second.exit_code) == (0, 0)
+    assert first.stdout == f"published toy/1 in {bundles / 'toy/1'}\n"
+    assert second.stdout == f"published toy/2 in {bundles / 'toy/2'}\n"
+    weights = [(bundles / f"toy/{version}/fp32/weights.bin").read_bytes() for version in (1, 2)]
+    assert weights[0] == weights[1]
+
+
+def test_bundle_that_is_not_there_is_told_by_its_name(toy):
+    result = call("export", toy.recipe(), "--weights-from", toy.corpora / "nowhere")
+
+    assert result.exit_code == 1
+    assert "nowhere: manifest.json cannot be read" in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 def test_table_tells_what_was_dropped(toy):

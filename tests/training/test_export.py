@@ -14,6 +14,7 @@ from training.export import export
 from training.network import Network
 from training.prepare import Prepared, prepare
 from training.recipe import open_run
+from training.trained import trained_of_bundle, trained_of_run
 
 RECIPE = """
 name = "toy"
@@ -70,9 +71,12 @@ length_penalties = [0.6, 1.0]
 sweep_sentences = 6
 parity_sentences = 9
 max_source_tokens = 60
+# a network that knows nothing scores by chance
+max_bleu_loss = 50
 """
 GERMAN = ["eins", "zwei", "drei", "vier", "sieben", "acht", "neun", "zehn"]
 ENGLISH = ["one", "two", "three", "four", "seven", "eight", "nine", "ten"]
+FILES = ["encoder.onnx", "step.onnx", "weights.bin"]
 TRAINING = Training(minutes=1.5, machine="2 cores", steps=1, epochs=0.5)
 
 
@@ -107,9 +111,13 @@ def make_network(run):
     return Network(run.recipe.network, Prepared(run).tokenizer.size)
 
 
+def make_trained(run):
+    return trained_of_run(run, make_network(run), TRAINING)
+
+
 @pytest.fixture
-def network(run):
-    return make_network(run)
+def trained(run):
+    return make_trained(run)
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +128,7 @@ def console():
 @pytest.fixture(scope="module")
 def bundle(run, folder, console):
     """Made once, for it is measured by the engine; it never changes."""
-    return export(run, make_network(run), TRAINING, folder / "bundles", console)
+    return export(run, make_trained(run), folder / "bundles", console)
 
 
 def test_bundle_is_published_whole_and_the_draft_is_gone(bundle, run, folder):
@@ -129,13 +137,13 @@ def test_bundle_is_published_whole_and_the_draft_is_gone(bundle, run, folder):
     assert not (run.folder / "bundle.draft").exists()
 
 
-def test_manifest_says_what_the_bundle_is_and_where_it_comes_from(bundle, run, network):
+def test_manifest_says_what_the_bundle_is_and_where_it_comes_from(bundle, run, trained):
     manifest = bundle.manifest
 
     assert manifest.target_tags == {"en": "<2en>", "de": "<2de>"}
     assert manifest.state == ["state_0", "state_1"]
-    assert manifest.step.inputs["state_1_BH"].shape == ["P", 24]
-    assert manifest.architecture.parameters == network.num_parameters
+    assert manifest.step.inputs["state_1_PH"].shape == ["P", 24]
+    assert manifest.architecture.parameters == trained.network.num_parameters
     assert manifest.tokenizer.size == bundle.tokenizer().size
     assert manifest.provenance.recipe == run.toml
     assert manifest.provenance.training == TRAINING
@@ -157,7 +165,7 @@ def test_scores_are_those_of_what_the_engine_answers(bundle, run):
     english, german = (
         (run.corpora / f"test.{language}").read_text().splitlines() for language in ("en", "de")
     )
-    translator = open_translator(bundle.path, ("en", "de"))
+    translator = open_translator(bundle.path, ("en", "de"), variant="int8")
     options = TranslationOptions(beam=1)
     answers = [each.text for each in translator.translate_all(english, options)]
     translator.close()
@@ -180,22 +188,105 @@ def test_card_tells_directions_scores_licence_and_recipe(bundle):
     card = bundle.file(bundle.manifest.card).read_text(encoding="utf-8")
 
     assert "de to en, en to de" in card
-    assert "| toy test | en to de | greedy | 8 |" in card
+    assert "| toy test | en to de | int8 | greedy | 8 |" in card
     assert "| toy train | 300 | CC0 | nobody \\| in particular |" in card
     assert bundle.manifest.scores[0].signature in card
     assert 'name = "toy"' in card
 
 
-def test_published_version_is_not_made_again(bundle, run, network, folder, console):
+def test_published_version_is_not_made_again(bundle, trained, run, folder, console):
     with pytest.raises(ValueError, match="version 3 of toy is published already"):
-        export(run, network, TRAINING, folder / "bundles", console)
+        export(run, trained, folder / "bundles", console)
 
 
-def test_graphs_that_do_not_follow_the_network_are_not_published(run, network, tmp_path, console):
+def test_graphs_that_do_not_follow_the_network_are_not_published(run, trained, tmp_path, console):
     with torch.no_grad():
-        network.decoder.readout.bias[3] = torch.nan
+        trained.network.decoder.readout.bias[3] = torch.nan
 
     with pytest.raises(ValueError, match="parity: logits"):
-        export(run, network, TRAINING, tmp_path / "bundles", console)
+        export(run, trained, tmp_path / "bundles", console)
 
     assert find_bundles(tmp_path / "bundles") == []
+
+
+@pytest.fixture(scope="module")
+def again(bundle, run, folder, console):
+    """The bundle made again as version 4, from its own graphs and with another search."""
+    text = run.toml.replace('version = "3"', 'version = "4"')
+    (folder / "again.toml").write_text(text.replace("beams = [1, 2]", "beams = [1, 3]"))
+    renewed = open_run(folder / "again.toml", folder, folder / "other runs")
+    return export(renewed, trained_of_bundle(renewed, bundle.path), folder / "bundles", console)
+
+
+def test_bundle_made_from_a_bundle_has_its_weights_and_its_provenance(again, bundle):
+    before, after = bundle.manifest.provenance, again.manifest.provenance
+
+    assert again.identity == "toy/4"
+    assert (after.training, after.data) == (before.training, before.data)
+    assert after.weights_from == "toy/3"
+    assert before.weights_from is None
+    reference = bundle.manifest.variants["fp32"]
+    assert again.manifest.variants["fp32"] == reference
+    assert again.manifest.tokenizer == bundle.manifest.tokenizer
+    card = again.file(again.manifest.card).read_text(encoding="utf-8")
+    assert "The weights are those of toy/3" in card
+
+
+def test_bundle_made_from_a_bundle_is_searched_and_measured_anew(again):
+    swept = {(row.beam, row.length_penalty) for row in again.manifest.provenance.sweep.rows}
+
+    assert swept == {(1, 0.6), (3, 0.6), (3, 1.0)}
+    assert {score.variant for score in again.manifest.scores} == {"int8"}
+    assert "beams = [1, 3]" in again.manifest.provenance.recipe
+
+
+def test_first_origin_of_weights_is_kept(again, run):
+    assert trained_of_bundle(run, again.path).weights_from == "toy/3"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "section"),
+    [
+        ('tying = "all"', 'tying = "none"', "network"),
+        ("batch_tokens = 100", "batch_tokens = 101", "training"),
+        ('kind = "bpe"', 'kind = "char"', "tokenizer"),
+        ("max_words = 50", "max_words = 51", "corpus"),
+    ],
+)
+def test_recipe_that_trains_something_else_is_refused(old, new, section, bundle, run, tmp_path):
+    (tmp_path / "toy.toml").write_text(run.toml.replace(old, new), encoding="utf-8")
+    other = open_run(tmp_path / "toy.toml", run.corpora, tmp_path)
+
+    with pytest.raises(ValueError, match=rf"\[{section}\] of the recipe is not what toy/3"):
+        trained_of_bundle(other, bundle.path)
+
+
+def test_variants_stand_in_manifest_and_card_with_their_cost(bundle):
+    variants = bundle.manifest.variants
+    card = bundle.file(bundle.manifest.card).read_text(encoding="utf-8")
+
+    assert variants.keys() == {"fp32", "int8", "fp16"}
+    assert variants["fp32"].cost is None
+    for name in ("int8", "fp16"):
+        cost = variants[name].cost
+        assert (cost.test_set, cost.sentences) == ("toy dev", 2 * 6)
+        assert {(row.metric, row.direction.source) for row in cost.rows} == {
+            (metric, source) for metric in ("BLEU", "chrF2") for source in ("de", "en")
+        }
+        size = sum((bundle.path / name / file).stat().st_size for file in FILES)
+        assert f"| {name} |" in card
+        assert f"| {size / 1e6:.1f} MB |" in card
+
+
+def test_reference_alone_is_published_without_costs(run, folder, tmp_path, console):
+    text = run.toml.replace("[export]", '[export]\nvariants = ["fp32"]')
+    (tmp_path / "toy.toml").write_text(text, encoding="utf-8")
+    alone = open_run(tmp_path / "toy.toml", run.corpora, tmp_path)
+    prepare(alone)
+
+    bundle = export(alone, make_trained(alone), tmp_path / "bundles", console)
+
+    assert bundle.manifest.variants.keys() == {"fp32"}
+    assert {score.variant for score in bundle.manifest.scores} == {"fp32"}
+    card = bundle.file(bundle.manifest.card).read_text(encoding="utf-8")
+    assert "What they cost" not in card

@@ -11,7 +11,7 @@ from training.graphs import write_graphs
 from training.network import Network
 from training.parity import check_parity
 from training.recipe import NetworkRecipe
-from training.weights import collect_weights, plan_of, write_variant
+from training.weights import collect_weights, plan_of
 
 V = 29
 TOLERANCE = 1e-4
@@ -41,6 +41,10 @@ def make_network(cell="gru", attention="general", layers=1, tying="all"):
     return network
 
 
+def write(network, folder):
+    return write_graphs(plan_of(network.recipe), collect_weights(network), folder)
+
+
 @pytest.fixture
 def network():
     return make_network()
@@ -62,7 +66,7 @@ def pairs():
 def test_graphs_of_every_network_follow_it(cell, attention, layers, tying, pairs, tmp_path):
     network = make_network(cell, attention, layers, tying)
 
-    parity = check_parity(network, write_variant(network, tmp_path / "fp32"), pairs, TOLERANCE)
+    parity = check_parity(network, write(network, tmp_path), pairs, TOLERANCE)
 
     assert parity.max_logit_difference < 2e-5
     assert parity.sentences == len(pairs)
@@ -85,7 +89,7 @@ def test_a_changed_weight_is_refused(name, network, pairs, tmp_path):
 def test_weights_that_are_no_numbers_are_refused(network, pairs, tmp_path):
     with torch.no_grad():
         network.output.bias[7] = torch.nan
-    files = write_variant(network, tmp_path / "fp32")
+    files = write(network, tmp_path)
 
     with pytest.raises(ValueError, match="parity: logits"):
         check_parity(network, files, pairs, TOLERANCE)

@@ -1,0 +1,110 @@
+"""Weights survive being written as graphs and read back."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+
+from training.graph_reader import files_of_bundle, plan_of_bundle, read_weights
+from training.graphs import Plan, write_graphs
+from training.network import Network
+from training.recipe import NetworkRecipe
+from training.weights import collect_weights, plan_of
+
+SHAPES = [
+    *product(("gru", "lstm"), ("dot", "general", "additive"), (1, 2), ("all",)),
+    ("gru", "general", 1, "decoder"),
+    ("lstm", "additive", 1, "none"),
+]
+
+
+def make_network(cell, attention, layers, tying):
+    torch.manual_seed(5)
+    recipe = NetworkRecipe(
+        cell=cell,
+        attention=attention,
+        embedding_size=12,
+        encoder_layers=layers,
+        encoder_size=8,
+        decoder_layers=layers,
+        decoder_size=16,
+        tying=tying,
+    )
+    network = Network(recipe, 29)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.normal_()
+    return network
+
+
+def with_one_bias(weights, plan):
+    """Add the two biases of each part of a decoder's cell that joins input and state."""
+    joined = dict(weights)
+    for layer in range(plan.decoder_layers):
+        name = f"decoder.{layer}"
+        mine, other = (weights[f"{name}.{side}_bias"].copy() for side in ("input", "hidden"))
+        # a GRU's new part keeps both: the reset gate comes between
+        added = slice(None) if plan.cell == "lstm" else slice(2 * len(mine) // 3)
+        mine[added] += other[added]
+        other[added] = 0
+        joined |= {f"{name}.input_bias": mine, f"{name}.hidden_bias": other}
+    return joined
+
+
+@pytest.mark.parametrize(("cell", "attention", "layers", "tying"), SHAPES)
+def test_weights_of_every_network_come_back(cell, attention, layers, tying, tmp_path):
+    network = make_network(cell, attention, layers, tying)
+    plan, weights = plan_of(network.recipe), collect_weights(network)
+
+    read = read_weights(plan, write_graphs(plan, weights, tmp_path))
+
+    expected = with_one_bias(weights, plan)
+    assert read.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_array_equal(read[name], values, err_msg=name)
+
+
+def test_weights_that_lie_in_the_file_once_come_back_under_each_name(tmp_path):
+    network = make_network("gru", "additive", 2, "all")
+    plan, weights = plan_of(network.recipe), collect_weights(network)
+    weights = {name: np.zeros_like(values) for name, values in weights.items()}
+
+    read = read_weights(plan, write_graphs(plan, weights, tmp_path))
+
+    assert {name: values.shape for name, values in read.items()} == {
+        name: values.shape for name, values in weights.items()
+    }
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_same_graphs_are_written_again(cell, tmp_path):
+    network = make_network(cell, "general", 2, "all")
+    plan = plan_of(network.recipe)
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+
+    first = write_graphs(plan, collect_weights(network), tmp_path / "first")
+    second = write_graphs(plan, read_weights(plan, first), tmp_path / "second")
+
+    for mine, theirs in zip(astuple(first), astuple(second), strict=True):
+        assert mine.read_bytes() == theirs.read_bytes()
+
+
+def astuple(files):
+    return files.encoder, files.step, files.weights
+
+
+def test_published_bundle_tells_its_plan_and_weights(tiny_bundle):
+    plan = plan_of_bundle(tiny_bundle)
+
+    weights = read_weights(plan, files_of_bundle(tiny_bundle))
+
+    shape = tiny_bundle.manifest.architecture
+    assert weights["source_embedding"].shape == (shape.vocabulary_size, shape.embedding_size)
+    assert weights["readout.bias"].shape == (shape.embedding_size,)
+
+
+def test_graphs_of_another_plan_are_refused(tiny_bundle):
+    with pytest.raises(ValueError, match="the graphs lack"):
+        read_weights(Plan("gru", "general", 7, 2), files_of_bundle(tiny_bundle))

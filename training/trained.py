@@ -1,0 +1,100 @@
+"""What is exported: a trained network with its vocabulary, and what is known of its making.
+
+the run's best checkpoint --+
+                            +--> Trained --> export
+a published bundle ---------+
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from models.bundle import Bundle, Data, Training
+from models.tokenizer import Tokenizer
+from training.corpus import load_dev
+from training.graph_reader import files_of_bundle, plan_of_bundle, read_weights
+from training.network import Network
+from training.parity import check_parity
+from training.prepare import Prepared, describe_files, encode_pairs
+from training.recipe import Recipe, Run, parse_recipe
+from training.weights import build_network
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A network to publish and its provenance."""
+
+    network: Network
+    tokenizer: Tokenizer
+    training: Training
+    """What the training took."""
+    data: list[Data]
+    weights_from: str | None = None
+    """Name and version of the bundle that it was read from, if it was."""
+
+
+def trained_of_run(run: Run, network: Network, training: Training) -> Trained:
+    """Join a network with what its run prepared.
+
+    Raises:
+        ValueError: nothing was prepared by this recipe.
+    """
+    return Trained(network, Prepared(run).tokenizer, training, _data(run))
+
+
+def trained_of_bundle(run: Run, path: Path) -> Trained:
+    """Read a published bundle's network; neither a checkpoint nor training text is needed.
+
+    The network must compute what the bundle's fp32 graphs do, on dev text.
+
+    Raises:
+        DamagedBundle: the bundle cannot be trusted.
+        ValueError: the run's recipe would train something else, or the network does not
+            follow the graphs.
+    """
+    bundle = Bundle.open(path)
+    _check_recipe(run.recipe, bundle)
+    files, tokenizer = files_of_bundle(bundle), bundle.tokenizer()
+    weights = read_weights(plan_of_bundle(bundle), files)
+    network = build_network(run.recipe.network, weights)
+    dev = load_dev(run, run.recipe.export.parity_sentences)
+    pairs = encode_pairs(run.recipe, tokenizer, dev)
+    check_parity(network, files, pairs, run.recipe.export.tolerance)
+    provenance = bundle.manifest.provenance
+    origin = provenance.weights_from or bundle.identity
+    return Trained(network, tokenizer, provenance.training, provenance.data, origin)
+
+
+def _check_recipe(recipe: Recipe, bundle: Bundle) -> None:
+    stored = parse_recipe(bundle.manifest.provenance.recipe, f"recipe of {bundle.identity}")
+    mine, theirs = _what_is_trained(recipe), _what_is_trained(stored)
+    other = [section for section in mine if mine[section] != theirs[section]]
+    if other:
+        raise ValueError(
+            f"[{'], ['.join(other)}] of the recipe is not what {bundle.identity} was trained with"
+        )
+
+
+def _what_is_trained(recipe: Recipe) -> dict[str, Any]:
+    sections = recipe.model_dump(include={"corpus", "tokenizer", "network", "training"})
+    del sections["corpus"]["tests"]  # weights that are there can be tested on anything
+    return sections
+
+
+def _data(run: Run) -> list[Data]:
+    hashes = describe_files(run)
+    return [
+        Data(
+            name=text.name,
+            licence=text.licence,
+            attribution=text.attribution,
+            pairs=_count_lines(run.prepared / f"{i}.tsv"),
+            sha256={str(path): hashes[str(path)] for path in text.paths},
+        )
+        for i, text in enumerate(run.recipe.corpus.train)
+    ]
+
+
+def _count_lines(path: Path) -> int:
+    with path.open(encoding="utf-8", newline="\n") as lines:
+        return sum(1 for _ in lines)
