@@ -1,6 +1,7 @@
 """From a network to a published bundle, on a toy corpus, with the engine that will serve it."""
 
 import io
+from functools import reduce
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 from rich.console import Console
 
 from models.bundle import Bundle, Direction, Training, find_bundles
+from models.tokenizer import EOS
 from service.engine import TranslationOptions, open_translator
 from service.evaluation import score
 from training.export import export
@@ -290,3 +292,89 @@ def test_reference_alone_is_published_without_costs(run, folder, tmp_path, conso
     assert {score.variant for score in bundle.manifest.scores} == {"fp32"}
     card = bundle.file(bundle.manifest.card).read_text(encoding="utf-8")
     assert "What they cost" not in card
+
+
+CHANGES = {
+    'version = "3"': "version = VERSION",
+    'directions = [["de", "en"], ["en", "de"]]': 'directions = [["de", "en"]]',
+    "max_bleu_loss = 50": "max_bleu_loss = 10\nvariants = VARIANTS",
+    "beams = [1, 2]": "beams = [1]",
+    "sweep_sentences = 6": "sweep_sentences = 12",
+}
+ONE_WAY = reduce(lambda text, change: text.replace(*change), CHANGES.items(), RECIPE)
+"""The recipe with one direction, one search and what a test fills in."""
+
+
+def make_one_way(folder, *, version, variants):
+    """Open the recipe of one direction on the corpus in `folder`."""
+    text = ONE_WAY.replace("VERSION", str(version)).replace("VARIANTS", str(variants))
+    (folder / "one.toml").write_text(text, encoding="utf-8")
+    return open_run(folder / "one.toml", folder, folder / "runs")
+
+
+def with_an_idle_unit(network):
+    """Let one unit of the memory be zero for all sources, and the readout weigh it enormously.
+
+    In floating point nothing follows from that. In integers the weights of an output share
+    one scale, beside which all others vanish.
+    """
+    size, (layer,) = network.recipe.encoder_size, network.encoder.layers
+    with torch.no_grad():
+        for parameter in layer.forwards.parameters():
+            parameter[::size] = 0  # the first unit of each gate
+        network.decoder.readout.weight[:, network.recipe.decoder_size] = 1e6
+    return network
+
+
+def make_one_way_network(run):
+    """Draw a network whose translations end, and differ."""
+    network = make_network(run)
+    with torch.no_grad():
+        network.output.bias[EOS] += 1.5
+        for name, parameter in network.named_parameters():
+            if "output" not in name:
+                parameter.mul_(2)
+    return network
+
+
+def retell_dev(folder, bundle):
+    """Make what fp32 says of dev the truth of dev, so that fp32 scores 100."""
+    german = (folder / "dev.de").read_text(encoding="utf-8").splitlines()
+    translator = open_translator(bundle.path, ("de", "en"), variant="fp32")
+    answers = translator.translate_all(german, TranslationOptions(beam=1))
+    lines = "".join(" ".join(each.text.splitlines()) + "\n" for each in answers)
+    translator.close()
+    (folder / "dev.en").write_text(lines, encoding="utf-8")
+
+
+@pytest.fixture
+def one_way(tmp_path):
+    write_corpus(tmp_path)
+    run = make_one_way(tmp_path, version=1, variants=["fp32"])
+    prepare(run)
+    return run
+
+
+def test_integers_that_hold_the_weights_pass(one_way, tmp_path, console):
+    trained = trained_of_run(one_way, make_one_way_network(one_way), TRAINING)
+    retell_dev(tmp_path, export(one_way, trained, tmp_path / "bundles", console))
+    both = make_one_way(tmp_path, version=2, variants=["fp32", "int8"])
+
+    bundle = export(both, trained, tmp_path / "bundles", console)
+
+    rows = bundle.manifest.variants["int8"].cost.rows
+    (bleu,) = [row for row in rows if row.metric == "BLEU"]
+    assert bleu.reference == pytest.approx(100)
+    assert bleu.score > 90
+
+
+def test_integers_that_cannot_hold_the_weights_are_refused(one_way, tmp_path, console):
+    network = with_an_idle_unit(make_one_way_network(one_way))
+    trained = trained_of_run(one_way, network, TRAINING)
+    retell_dev(tmp_path, export(one_way, trained, tmp_path / "bundles", console))
+    both = make_one_way(tmp_path, version=2, variants=["fp32", "int8"])
+
+    with pytest.raises(ValueError, match=r"int8 scores .* where fp32 scores 100\.00"):
+        export(both, trained, tmp_path / "bundles", console)
+
+    assert [path.name for path in find_bundles(tmp_path / "bundles")] == ["1"]
