@@ -1,7 +1,8 @@
 """The encoder in integers: each direction of a layer is a loop over positions.
 
-There is no integer GRU among the operators; a loop around integer products is faster than the
-operator in single precision, for one sentence and for many.
+There is no integer GRU among the operators. A loop around integer products takes 0.64 ms for
+one sentence of 16 tokens and 8.7 ms for 64 of them, the operator in single precision 0.74 and
+23.7 (two layers of 256, one core). A loop for each direction is as fast as one for both.
 
     ids ----------------> rows -> products of all positions -> loop -> forward outputs
     ids, turned round --> rows -> products of all positions -> loop -> backward outputs
@@ -36,7 +37,8 @@ class QuantizedEncoder(EncoderGraph):
         ]
         for layer in range(self.plan.encoder_layers):
             cells = [self.cell(f"encoder.{layer}.{way}") for way in WAYS]
-            outputs = [self._loop(cell, x) for cell, x in zip(cells, xs, strict=True)]
+            is_top = layer == self.plan.encoder_layers - 1
+            outputs = [self._loop(cell, x, is_top) for cell, x in zip(cells, xs, strict=True)]
             turned = [Factor(self._turn(each.tensor), each.steps) for each in outputs]
             xs = [
                 self.products.join([outputs[0], turned[1]], f"rounded{layer}_SNM"),
@@ -65,10 +67,10 @@ class QuantizedEncoder(EncoderGraph):
         inputs, axes = [x_SN, "turn_N"], {"time_axis": 0, "batch_axis": 1}
         return self.graph.node("ReverseSequence", inputs, f"turned_{x_SN}", **axes)
 
-    def _loop(self, cell: Cell, x: Factor) -> Factor:
+    def _loop(self, cell: Cell, x: Factor, is_top: bool) -> Factor:
         """Add the loop of one direction; return its outputs at all positions, as a factor.
 
-        The outputs in floating point have the cell's name.
+        Lower layers collect them rounded, for nobody reads them otherwise.
         """
         name, shape = cell.name, ("N", self.size)
         projected = cell.project(self.products, x)
@@ -84,21 +86,24 @@ class QuantizedEncoder(EncoderGraph):
         h = products.factor(outputs[0], self.size)
         body.output(outputs[-1], FLOAT, shape)
         body.output(h.tensor, UINT8, shape)
-        # An output has one name only: what is carried on and collected needs a second.
-        body.output(body.node("Identity", [h.tensor], f"{name}.each_rounded"), UINT8, shape)
-        body.output(body.node("Identity", [outputs[0]], f"{name}.each"), FLOAT, shape)
+        # What is carried on and collected too needs two names.
+        collected, kind = (outputs[0], FLOAT) if is_top else (h.tensor, UINT8)
+        body.output(body.node("Identity", [collected], f"{name}.collected_ND"), kind, shape)
         self.graph.nodes(
             "Scan",
             ["zeros_ND", "rounded_zeros_ND", *projected],
-            [f"{name}.{what}" for what in ("last_ND", "last_rounded_ND", "rounded_SND", "SND")],
+            [f"{name}.{what}" for what in ("last_ND", "last_rounded_ND", "all_SND")],
             body=body.finish_body(),
             num_scan_inputs=len(projected),
         )
-        return Factor(f"{name}.rounded_SND", h.steps)
+        every = f"{name}.all_SND"
+        if is_top:
+            return self.products.factor(every, self.size)
+        return rounded_factor(every, self.size)
 
     def _memory(self, cells: list[Cell], rounded: Factor) -> Factor:
         """Add the memory of the top layer's cells; return it as a factor."""
-        graph, (forward_SND, backward_SND) = self.graph, (f"{cell.name}.SND" for cell in cells)
+        graph, (forward_SND, backward_SND) = self.graph, (f"{cell.name}.all_SND" for cell in cells)
         both = [forward_SND, self._turn(backward_SND)]
         memory_SNM = graph.node("Concat", both, "memory_SNM", axis=2)
         graph.node("Transpose", [memory_SNM], "memory_NSM", perm=[1, 0, 2])

@@ -200,6 +200,41 @@ def test_step_has_no_recurrent_operator_and_no_control_flow(tmp_path):
     assert not kinds & {"GRU", "LSTM", "RNN", "Loop", "Scan", "If", "ReduceLogSumExp"}
 
 
+def signature(path):
+    graph = onnx.load(path, load_external_data=False).graph
+    return {
+        value.name: onnx.TensorProto.DataType.Name(value.type.tensor_type.elem_type)
+        for value in [*graph.input, *graph.output]
+    }
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_all_precisions_have_the_same_tensors(precision, tmp_path):
+    plan = Plan("lstm", "additive", 2, 2)
+    for name in ("fp32", precision):
+        (tmp_path / name).mkdir()
+        write_graphs(plan, random_weights(plan), tmp_path / name, name)
+
+    for graph in ("encoder.onnx", "step.onnx"):
+        expected = signature(tmp_path / "fp32" / graph)
+        if precision == "fp16":
+            expected = {
+                name: "FLOAT16" if kind == "FLOAT" and name != "scores_NKC" else kind
+                for name, kind in expected.items()
+            }
+        assert signature(tmp_path / precision / graph) == expected
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_floating_point_needs_standard_operators_only(precision, tmp_path):
+    plan = Plan("gru", "additive", 1, 2)
+    files = write_graphs(plan, random_weights(plan), tmp_path, precision)
+
+    for path in (files.encoder, files.step):
+        opsets = onnx.load(path, load_external_data=False).opset_import
+        assert [(opset.domain, opset.version) for opset in opsets] == [("", 17)]
+
+
 def test_tied_table_lies_once_in_the_one_weight_file(tmp_path):
     plan = Plan("gru", "dot", 1, 1)
     (tmp_path / "tied").mkdir()
