@@ -6,6 +6,7 @@ are those it was compiled with, whatever the machine has.
 
 import ctypes
 import os
+import threading
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
@@ -13,6 +14,9 @@ from typing import Any, Literal
 Device = Literal["cpu", "cuda"]
 DeviceChoice = Literal["auto", "cpu", "cuda"]
 Mode = Literal["throughput", "latency"]
+
+CUDA_LOCK = threading.Lock()
+"""Held by whoever uses the device: while one thread captures a graph, another may do nothing."""
 
 _CPU_BUILD, _GPU_BUILD = "onnxruntime", "onnxruntime-gpu"
 _REMEDY = "pip install 'dragoman[cpu]', or 'dragoman[gpu-cudnn]' for an NVIDIA GPU"

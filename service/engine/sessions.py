@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bundle import Bundle, VariantName
-from service.engine.device import CannotRun, Device, check_runtime
+from service.engine.device import CUDA_LOCK, CannotRun, Device, check_runtime
 from service.engine.search import StepResult
 
 # Before the import, which fails without a build of ONNX Runtime and misleads with two.
@@ -23,6 +23,7 @@ check_runtime()
 
 import onnxruntime  # noqa: E402
 
+GraphName = Literal["encoder", "step", "greedy", "beam", "join"]
 VariantChoice = Literal["auto", "fp32", "int8", "fp16"]
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -34,7 +35,11 @@ _PREFERRED: dict[Device, tuple[VariantName, ...]] = {
     "cuda": ("fp16", "fp32"),
 }
 
-_CUDA_OPTIONS = {
+# The severity of errors: ONNX Runtime warns of what cannot happen, as two joining at one place.
+_ERROR = 3
+# Adds the mask within an operator that asks for cuDNN, which decoding does without.
+_DISABLED_OPTIMISERS = ["BiasSoftmaxFusion"]
+_CUDA_SETTINGS = {
     # What graphs of many shapes leave behind is not doubled.
     "arena_extend_strategy": "kSameAsRequested",
     # fp32 is the reference, on the GPU too.
@@ -63,6 +68,7 @@ class Sessions:
         latency: bool = False,
     ) -> None:
         manifest = bundle.manifest
+        self._bundle, self._is_latency = bundle, latency
         self.device = device
         self.provider = PROVIDERS[device]
         """What of ONNX Runtime runs the graphs."""
@@ -75,9 +81,31 @@ class Sessions:
         """Names of the step's state inputs, in the order in which states are returned."""
         self._encoded = ["keys_NAS", "memory_NSM", *(f"{name}_NH" for name in self.states)]
         self._next_states = [f"next_{name}_NKH" for name in self.states]
-        files = manifest.variants[self.variant]
-        self._encoder = open_session(bundle.file(files.encoder), device, latency=latency)
-        self._step = open_session(bundle.file(files.step), device, latency=latency)
+        self._opened: dict[tuple[GraphName, bool], onnxruntime.InferenceSession] = {}
+        self._encoder, self._step = self.open("encoder"), self.open("step")
+
+    def open(self, graph: GraphName, *, capture: bool = False) -> onnxruntime.InferenceSession:
+        """Open a graph of the variant, or return it if it has been opened so.
+
+        Args:
+            capture: prepare it for capture as a CUDA graph, every node on the device.
+
+        Raises:
+            CannotRun: the bundle does not have this graph.
+        """
+        if (graph, capture) not in self._opened:
+            self._opened[graph, capture] = self._open(graph, capture=capture)
+        return self._opened[graph, capture]
+
+    def _open(self, graph: GraphName, *, capture: bool) -> onnxruntime.InferenceSession:
+        file = getattr(self._bundle.manifest.variants[self.variant], graph)
+        if file is None:
+            raise CannotRun(
+                f"variant {self.variant} of {self._bundle.identity} has no {graph} graph for "
+                f"{self.device}: export it again"
+            )
+        path = self._bundle.file(file)
+        return open_session(path, self.device, latency=self._is_latency, capture=capture)
 
     def encode(self, source_NS: NDArray[np.int64], lengths_N: NDArray[np.int32]) -> list[Any]:
         """Run the encoder; return keys_NAS, memory_NSM and the states."""
@@ -146,34 +174,47 @@ _POOL = _SharedPool()
 
 
 def open_session(
-    path: Path, device: Device = "cpu", *, latency: bool = False
+    path: Path, device: Device = "cpu", *, latency: bool = False, capture: bool = False
 ) -> onnxruntime.InferenceSession:
-    """Open a graph on a device, and nowhere else.
+    """Open a graph on a device.
+
+    Args:
+        latency: use the threads that the whole process shares.
+        capture: let runs be captured as CUDA graphs; every node must be on the device.
 
     Raises:
         CannotRun: ONNX Runtime cannot use the device.
     """
     options = onnxruntime.SessionOptions()
     _POOL.apply(options, shared=latency)
-    if device == "cuda":
-        return _open_on_cuda(path, options)
-    return _open(path, options, PROVIDERS[device], {})
+    if device == "cpu":
+        return _open(path, options, PROVIDERS["cpu"], {})
+    settings = dict(_CUDA_SETTINGS)
+    if capture:
+        settings["enable_cuda_graph"] = "1"
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    with CUDA_LOCK:
+        return _open_on_cuda(path, options, settings)
 
 
-def _open_on_cuda(path: Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+def _open_on_cuda(
+    path: Path, options: onnxruntime.SessionOptions, settings: dict[str, str]
+) -> onnxruntime.InferenceSession:
     provider = PROVIDERS["cuda"]
+    if provider not in onnxruntime.get_available_providers():
+        raise CannotRun("device cuda cannot be had: this ONNX Runtime is a build for CPUs")
     complaints = io.StringIO()
     with contextlib.redirect_stdout(complaints):
         onnxruntime.preload_dlls()  # the CUDA libraries may be Python packages
+    onnxruntime.set_default_logger_severity(_ERROR)
     try:
-        session = _open(path, options, provider, _CUDA_OPTIONS)
+        session = _open(path, options, provider, settings)
     except Exception as failure:  # ONNX Runtime's own have no common base
         reason = str(failure).partition("\n")[0]
         raise CannotRun(f"device cuda cannot be had: {reason}") from failure
     if session.get_providers()[0] != provider:
-        # It has logged which library it missed; this says it again, on one line.
-        reason = " ".join(complaints.getvalue().split()) or "see the log"
-        raise CannotRun(f"device cuda cannot be had, ONNX Runtime fell back to the CPU: {reason}")
+        reason = " ".join(complaints.getvalue().split()) or "its log tells why"
+        raise CannotRun(f"device cuda cannot be had: ONNX Runtime fell back to the CPU; {reason}")
     return session
 
 
@@ -182,5 +223,9 @@ def _open(
 ) -> onnxruntime.InferenceSession:
     # Without fallback, or it would print a banner and carry on elsewhere.
     return onnxruntime.InferenceSession(
-        str(path), options, providers=[(provider, settings)], enable_fallback=0
+        str(path),
+        options,
+        providers=[(provider, settings)],
+        enable_fallback=0,
+        disabled_optimizers=_DISABLED_OPTIMISERS,
     )
