@@ -101,6 +101,10 @@ class Variant(Part):
     encoder: File
     step: File
     weights: File
+    greedy: File | None = None
+    """With `beam` and `join`: what a GPU decodes with instead of the step."""
+    beam: File | None = None
+    join: File | None = None
     cost: Cost | None = None
     """None for fp32, the reference."""
 

@@ -10,6 +10,9 @@ from training.graph_cells import Cell, CellKind, build_cell
 from training.graph_products import Arithmetic, Factor, Matrix
 from training.graph_writer import GraphWriter, WeightFile, kind_of
 
+MASKED = -1e4
+"""Added to attention's score of padding: its weight is exactly zero then, in half precision too."""
+
 Weights = Mapping[str, NDArray[Any]]
 """By name; the names and shapes stand in `graphs.py`."""
 

@@ -6,7 +6,7 @@ Source: ONNX specification, "External data" and "IR versioning".
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +147,31 @@ class GraphWriter:
     def finish_body(self) -> onnx.GraphProto:
         """Return a body as an attribute of its node."""
         return helper.make_graph(self._nodes, self._name, self._inputs, self._outputs)
+
+    def include(self, other: "GraphWriter", known: Mapping[str, str], prefix: str) -> None:
+        """Add what another graph computes, each tensor's name with a prefix.
+
+        Args:
+            known: what it would read or compute, but is here already, with its name here.
+        """
+        names, constants, mine = dict(known), set(other._tensors), {n.name for n in self._nodes}
+        for node in other._nodes:
+            if known.keys() >= set(node.output):
+                continue
+            copy = onnx.NodeProto()
+            copy.CopyFrom(node)
+            if constants >= set(node.input):
+                # The same whatever is read: several copies share it.
+                constants |= set(node.output)
+                if node.name in mine:
+                    continue
+            else:
+                names |= {output: prefix + output for output in node.output}
+                copy.name = prefix + node.name
+            for tensors in (copy.input, copy.output):
+                tensors[:] = [names.get(tensor, tensor) for tensor in tensors]
+            self._nodes.append(copy)
+        self._tensors |= other._tensors
 
     def write(self, path: Path) -> Path:
         """Check the graph, write it to `path`, beside the weights, and return the path."""

@@ -32,8 +32,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from training.cuda_graphs import BeamGraph, GreedyGraph, JoinGraph
 from training.encoder_graph import EncoderGraph, OperatorEncoder
-from training.graph_plan import Plan, Weights
+from training.graph_plan import MASKED, Plan, Weights
 from training.graph_products import Arithmetic, FloatProducts
 from training.graph_writer import WeightFile
 from training.quantize import IntegerProducts
@@ -43,9 +44,6 @@ from training.step_graph import StepGraph
 
 __all__ = ["MASKED", "GraphFiles", "Plan", "Precision", "Weights", "write_graphs"]
 
-MASKED = -1e4
-"""Added to attention's score of padding: its weight is exactly zero then, in half precision too."""
-
 
 @dataclass(frozen=True, slots=True)
 class GraphFiles:
@@ -54,6 +52,10 @@ class GraphFiles:
     encoder: Path
     step: Path
     weights: Path
+    greedy: Path | None = None
+    """With `beam` and `join`: what a GPU decodes with; see `cuda_graphs.py`."""
+    beam: Path | None = None
+    join: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +79,27 @@ _RENDERINGS: dict[Precision, _Rendering] = {
 
 
 def write_graphs(
-    plan: Plan, weights: Weights, folder: Path, precision: Precision = "fp32"
+    plan: Plan,
+    weights: Weights,
+    folder: Path,
+    precision: Precision = "fp32",
+    *,
+    positions: int | None = None,
 ) -> GraphFiles:
-    """Build both graphs and write them, with one weight file for both, to `folder`."""
+    """Build the graphs and write them, with one weight file for all, to `folder`.
+
+    Args:
+        positions: write the graphs for a GPU too; so many are computed by one greedy run.
+    """
     file, rendering = WeightFile("weights.bin"), _RENDERINGS[precision]
     weights = {name: values.astype(rendering.dtype) for name, values in weights.items()}
-    encoder = rendering.encoder(plan, weights, file, rendering.arithmetic).build()
-    step = rendering.step(plan, weights, file, rendering.arithmetic).build()
+    parts = plan, weights, file, rendering.arithmetic
+    encoder, step = rendering.encoder(*parts).build(), rendering.step(*parts).build()
+    graphs = {"encoder": encoder, "step": step}
+    if positions is not None:
+        graphs["greedy"] = GreedyGraph(*parts).build(step, positions)
+        graphs["beam"] = BeamGraph(*parts).build(step)
+        graphs["join"] = JoinGraph(*parts).build()
     written = file.write(folder)
-    return GraphFiles(
-        encoder.write(folder / "encoder.onnx"), step.write(folder / "step.onnx"), written
-    )
+    paths = {name: graph.write(folder / f"{name}.onnx") for name, graph in graphs.items()}
+    return GraphFiles(weights=written, **paths)
