@@ -47,7 +47,7 @@ MAY_IMPORT = {
 OWNERS = {
     "torch": {"training"},
     "onnx": {"training.graph_writer", "training.graph_reader"},
-    "onnxruntime": {"service.engine.sessions", "training.parity"},
+    "onnxruntime": {"service.engine.sessions", "service.engine.cuda_graphs", "training.parity"},
     "fastapi": {"service.app", "service.server", "service.api"},
     "starlette": {"service.app", "service.api", "service.logs"},
     "uvicorn": {"service.server"},
