@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import gpu_decoding
@@ -20,6 +21,7 @@ from gpu_decoding import SOURCE_TOKENS, TARGET_TOKENS
 from report import RESULTS, Report, Table, targets
 
 from models.bundle import Bundle
+from service.engine.cuda_batch import CudaBatch
 from service.engine.cuda_graphs import CudaGraphs
 from service.engine.device import Device
 from service.engine.sessions import Sessions
@@ -66,6 +68,7 @@ def main() -> None:
         speeds = list(bench.sweep())
         report.add(sweep_table(speeds))
         report.add(bench.floors(speeds))
+        report.add(bench.host())
     report.add(target_table(speeds))
     report.finish(arguments.results)
 
@@ -172,6 +175,22 @@ class Bench:
         )
         return Table("How far from the floor", columns, rows, note)
 
+    def host(self) -> Table:
+        """Measure the engine over a device that takes no time: more it cannot reach here."""
+        rows = []
+        positions = max(self._arguments.positions)
+        for search, width in WIDTHS.items():
+            for count in self._arguments.rows:
+                sentences = gpu_decoding.sources(self._vocabulary, 8 * (count // width))
+                batch = partial(gpu_decoding.FreeBatch, self._vocabulary, positions)
+                speed = gpu_decoding.engine_tokens_a_second(batch, width, count, sentences)
+                rows.append([search, count, speed])
+        return Table(
+            "The host alone: target tokens a second if the device took no time",
+            ["search", "rows", "tokens/s, engine"],
+            rows,
+        )
+
     def _needs(self, speed: Speed) -> tuple[float, float]:
         """Return the operations and the bytes that a position cannot do without."""
         operations = 2 * work_of(self._sizes, self._vocabulary, SOURCE_TOKENS).target_token
@@ -184,7 +203,8 @@ class Bench:
         width = WIDTHS[search]
         seconds = gpu_decoding.seconds_a_position(graphs, width, rows, self._arguments.seconds)
         sentences = gpu_decoding.sources(self._vocabulary, 8 * (rows // width))
-        engine = gpu_decoding.engine_tokens_a_second(graphs, width, rows, sentences)
+        make_batch = partial(CudaBatch, graphs)
+        engine = gpu_decoding.engine_tokens_a_second(make_batch, width, rows, sentences)
         positions = graphs.counts["greedy"] if width == 1 else 1
         return Speed(precision, positions, search, rows, seconds, engine)
 

@@ -1,9 +1,9 @@
 """What `gpu.py` measures, one thing after the other, on any device."""
 
+import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,6 +22,7 @@ from service.engine.onnx_batch import OnnxBatch
 from service.engine.scheduler import Scheduler
 from service.engine.search import SearchOptions, StepResult
 from service.engine.sessions import Sessions, open_session
+from service.engine.worker import MakeBatch
 from training.cuda_graphs import CANDIDATES
 from training.graphs import Precision, write_graphs
 
@@ -146,13 +147,51 @@ def seconds_a_position(graphs: CudaGraphs, width: int, rows: int, seconds: float
     return (time.perf_counter() - began) / computed
 
 
+class FreeBatch:
+    """A batch whose answers cost nothing, for they are drawn beforehand: see `LiveBatch`."""
+
+    def __init__(self, vocabulary: int, positions: int, width: int) -> None:
+        self.num_steps = positions if width == 1 else 1
+        self._vocabulary, self._num_rows = vocabulary, 0
+        self._results: dict[tuple[int, ...], Iterator[StepResult]] = {}
+
+    def admit(self, sentences: Sequence[Sequence[int]]) -> range:
+        """Append one row for each."""
+        first, self._num_rows = self._num_rows, self._num_rows + len(sentences)
+        return range(first, self._num_rows)
+
+    def step(
+        self,
+        parents_NK: NDArray[np.int64],
+        tokens_NK: NDArray[np.int64],
+        candidates: int,
+        *,
+        with_attention: bool = False,
+    ) -> list[StepResult]:
+        """Answer by chance."""
+        self._num_rows = parents_NK.size
+        shape = *parents_NK.shape, candidates
+        if shape not in self._results:
+            # More than a sentence has tokens, or it would be stopped for repeating itself.
+            drawn = [self._draw(shape, seed) for seed in range(2 * TARGET_TOKENS)]
+            self._results[shape] = itertools.cycle(drawn)
+        return list(itertools.islice(self._results[shape], self.num_steps))
+
+    def clear(self) -> None:
+        """Forget all rows."""
+        self._num_rows = 0
+
+    def _draw(self, shape: tuple[int, ...], seed: int) -> StepResult:
+        draw = np.random.default_rng(seed)
+        scores_NKC = -np.sort(draw.random(shape, np.float32), axis=2)
+        return StepResult(scores_NKC, draw.integers(FIRST_WORD, self._vocabulary, shape))
+
+
 def engine_tokens_a_second(
-    graphs: CudaGraphs, width: int, rows: int, sentences: Sequence[Sequence[int]]
+    make_batch: MakeBatch, width: int, rows: int, sentences: Sequence[Sequence[int]]
 ) -> float:
     """Return the target tokens a second of the whole engine: line, worker, batch and search."""
-    scheduler = Scheduler(
-        partial(CudaBatch, graphs), workers=1, max_rows=rows, max_waiting_tokens=1 << 40
-    )
+    scheduler = Scheduler(make_batch, workers=1, max_rows=rows, max_waiting_tokens=1 << 40)
     options = [SearchOptions(width, max_tokens=TARGET_TOKENS)] * len(sentences)
     for future in scheduler.submit(sentences[:rows], options[:rows]):
         future.result()  # each set of states is captured by now
