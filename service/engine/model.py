@@ -8,15 +8,14 @@ It is made whole or not at all: who holds a `Model` need not ask whether it work
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from time import monotonic
 
 from models.bundle import Bundle, Direction, Score
 from models.tokenizer import EOS, Tokenizer
 from service import metrics
+from service.engine.batches import batch_maker
 from service.engine.device import DeviceChoice, Mode, choose_device, default_workers
-from service.engine.onnx_batch import OnnxBatch
 from service.engine.policy import Policy
 from service.engine.scheduler import Scheduler
 from service.engine.search import SearchOptions
@@ -168,7 +167,7 @@ def open_translator(
 
 def _schedule(bundle: Bundle, sessions: Sessions, options: EngineOptions) -> Scheduler:
     return Scheduler(
-        partial(OnnxBatch, sessions),
+        batch_maker(sessions),
         workers=options.workers or default_workers(sessions.device, options.mode),
         max_rows=options.max_rows,
         max_waiting_tokens=options.max_waiting_tokens,
