@@ -83,13 +83,18 @@ def _write_variants(
     plan, weights = plan_of(network.recipe), collect_weights(network)
     for name in recipe.variants:
         (draft / name).mkdir()
-    graphs = {REFERENCE: write_graphs(plan, weights, draft / REFERENCE)}
+
+    def write(name: VariantName) -> GraphFiles:
+        positions = None if name == "int8" else recipe.positions  # it is for CPUs
+        return write_graphs(plan, weights, draft / name, name, positions=positions)
+
+    graphs = {REFERENCE: write(REFERENCE)}
     dev = load_dev(run, recipe.parity_sentences)
     pairs = encode_pairs(run.recipe, trained.tokenizer, dev)
     parity = check_parity(network, graphs[REFERENCE], pairs, recipe.tolerance)
     for name in recipe.variants:
         if name != REFERENCE:
-            graphs[name] = write_graphs(plan, weights, draft / name, name)
+            graphs[name] = write(name)
     return graphs, parity
 
 

@@ -175,6 +175,9 @@ class ExportRecipe(Section):
     """Largest difference of a logit between the two."""
     variants: tuple[VariantName, ...] = ("fp32", "int8", "fp16")
     """Renderings to publish: fp32, the reference, and what is weighed against it."""
+    positions: int = Field(default=4, ge=1, le=16)
+    """Target positions that one greedy run computes on a GPU; up to one less is in vain for each
+    sentence, and the host is asked that many times less."""
     max_bleu_loss: float = Field(default=0.2, ge=0)
     """Most dev BLEU a variant may lose beside fp32, greedy or with the chosen beam."""
     max_source_tokens: int = Field(ge=1)

@@ -280,6 +280,15 @@ def test_variants_stand_in_manifest_and_card_with_their_cost(bundle):
         assert f"| {size / 1e6:.1f} MB |" in card
 
 
+def test_variants_for_a_gpu_hold_the_graphs_that_one_decodes_with(bundle):
+    lacks_graphs = {
+        name: {variant.greedy is None, variant.beam is None, variant.join is None}
+        for name, variant in bundle.manifest.variants.items()
+    }
+
+    assert lacks_graphs == {"fp32": {False}, "fp16": {False}, "int8": {True}}
+
+
 def test_reference_alone_is_published_without_costs(run, folder, tmp_path, console):
     text = run.toml.replace("[export]", '[export]\nvariants = ["fp32"]')
     (tmp_path / "toy.toml").write_text(text, encoding="utf-8")
