@@ -46,6 +46,21 @@ def test_gpu_benchmark_runs_on_a_cpu(tmp_path):
     assert min(column(speeds, "tokens/s, engine")) > 0
 
 
+@pytest.mark.gpu
+def test_gpu_follows_the_cpu_and_plays_back_what_it_would_compute(tmp_path):
+    few = ["--tiny", "--positions", "4", "--rows", "32", "--seconds", "0.1", "--peak-size", "1024"]
+
+    tables = run("gpu", tmp_path, *few)
+
+    parity, capture = tables["Parity with fp32 on the CPU"], tables["Played back and not captured"]
+    assert column(capture, "runs that differ in a bit") == [0, 0]
+    differences = [float(each) for each in column(parity, "greatest difference")]
+    assert dict(zip(column(parity, "precision"), differences, strict=True)) == {
+        "fp16": pytest.approx(0, abs=0.1),
+        "fp32": pytest.approx(0, abs=1e-4),
+    }
+
+
 def test_latency_benchmark_measures_both_modes(tmp_path):
     tables = run("latency", tmp_path, "--rounds", "1", "--sentences", "2")
 
