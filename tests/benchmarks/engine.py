@@ -10,6 +10,7 @@ or server. Then a published bundle translates real text, one by one and all at o
 import argparse
 import itertools
 import tempfile
+import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -42,7 +43,8 @@ def main() -> None:
         has = [each for each in arguments.variants if each in bundle.manifest.variants]
         roofs = {each: measure(each, step_weights(), Path(folder)) for each in has}
         samples: Samples = {}
-        decoding = ForcedDecoding(bundle, VOCABULARY, arguments.seconds)
+        clock = time.thread_time if arguments.cpu_time else time.perf_counter
+        decoding = ForcedDecoding(bundle, VOCABULARY, arguments.seconds, clock)
         for batch, width in itertools.product(arguments.batches, WIDTHS):
             cases = [Case(v, width, batch, w) for v in has for w in WORKERS]
             works = {case: partial(decoding.sample, case) for case in cases}
@@ -61,6 +63,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--batches", type=int, nargs="+", default=BATCHES, help="in sentences")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.3, help="of a sample, at least")
+    parser.add_argument(
+        "--cpu-time", action="store_true", help="for a machine with other work: seconds of CPU"
+    )
     parser.add_argument("--bundles", type=Path, default=BUNDLES, help="folder of bundles")
     parser.add_argument("--pair", type=as_pair, default=("de", "en"), help="such as de-en")
     parser.add_argument("--source", type=Path, help="file of real source lines; none: by chance")
@@ -75,6 +80,9 @@ def conditions(arguments: argparse.Namespace) -> dict[str, str]:
         "Model L": f"embeddings 512, two bidirectional GRU layers of 256, one GRU layer of 512, "
         f"general attention, {VOCABULARY:,} tokens, random weights; "
         f"{SOURCE_TOKENS} source tokens, {TARGET_TOKENS} target tokens, encoder included",
+        "Seconds": "of CPU, by worker: not what two take from each other"
+        if arguments.cpu_time
+        else "of the clock",
         "Measuring": f"{arguments.rounds} rounds after one that does not count, variants and "
         f"workers in turn, {arguments.seconds:g} s and more for each, medians; "
         "one thread for each worker",
