@@ -10,19 +10,22 @@ or server. Then a published bundle translates real text, one by one and all at o
 import argparse
 import itertools
 import tempfile
+import time
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from statistics import median
 
 from bench_models import MODEL_L, build_bundle, work_of
 from forced_decoding import SOURCE_TOKENS, TARGET_TOKENS, Case, ForcedDecoding, Sample
-from load import BUNDLES, as_pair, choose_lines, newest_bundle
 from measuring import alternate, ratio, seconds_of
+from published import add_arguments, choose_lines, newest_bundle, open_engine
 from report import Report, Table, targets
 from roofline import BYTES, Roofline, measure
 
-from service.engine import TranslationOptions, Translator, open_translator
+from models.bundle import Bundle
+from service.engine import TranslationOptions, Translator
 
 VOCABULARY = 8000
 BATCHES = (1, 4, 16, 64, 256)
@@ -42,7 +45,8 @@ def main() -> None:
         has = [each for each in arguments.variants if each in bundle.manifest.variants]
         roofs = {each: measure(each, step_weights(), Path(folder)) for each in has}
         samples: Samples = {}
-        decoding = ForcedDecoding(bundle, VOCABULARY, arguments.seconds)
+        clock = time.thread_time if arguments.cpu_time else time.perf_counter
+        decoding = ForcedDecoding(bundle, VOCABULARY, arguments.seconds, clock)
         for batch, width in itertools.product(arguments.batches, WIDTHS):
             cases = [Case(v, width, batch, w) for v in has for w in WORKERS]
             works = {case: partial(decoding.sample, case) for case in cases}
@@ -61,10 +65,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--batches", type=int, nargs="+", default=BATCHES, help="in sentences")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.3, help="of a sample, at least")
-    parser.add_argument("--bundles", type=Path, default=BUNDLES, help="folder of bundles")
-    parser.add_argument("--pair", type=as_pair, default=("de", "en"), help="such as de-en")
-    parser.add_argument("--source", type=Path, help="file of real source lines; none: by chance")
-    parser.add_argument("--lines", type=int, default=500, help="how many of them")
+    parser.add_argument(
+        "--cpu-time", action="store_true", help="for a machine with other work: seconds of CPU"
+    )
+    add_arguments(parser, lines=500)
     parser.add_argument("--beams", type=int, nargs="+", default=[1, 4], help="for real text")
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
     return parser.parse_args()
@@ -75,6 +79,9 @@ def conditions(arguments: argparse.Namespace) -> dict[str, str]:
         "Model L": f"embeddings 512, two bidirectional GRU layers of 256, one GRU layer of 512, "
         f"general attention, {VOCABULARY:,} tokens, random weights; "
         f"{SOURCE_TOKENS} source tokens, {TARGET_TOKENS} target tokens, encoder included",
+        "Seconds": "of CPU, by worker: not what two take from each other"
+        if arguments.cpu_time
+        else "of the clock",
         "Measuring": f"{arguments.rounds} rounds after one that does not count, variants and "
         f"workers in turn, {arguments.seconds:g} s and more for each, medians; "
         "one thread for each worker",
@@ -203,25 +210,32 @@ def target_table(samples: Samples, roofs: dict[str, Roofline]) -> Table:
 
 
 def real_text_table(arguments: argparse.Namespace) -> Table:
-    bundle = newest_bundle(arguments.bundles, arguments.pair)
-    translator = open_translator(bundle, arguments.pair)
-    lines, origin = choose_lines(arguments, translator)
-    rows = []
-    for beam in arguments.beams:
-        options = TranslationOptions(beam=beam)
-        works = {
-            "alone": partial(one_by_one, translator, lines, options),
-            "together": partial(all_at_once, translator, lines, options),
-        }
-        found = alternate(works, REAL_TEXT_ROUNDS)
-        speeds = [len(lines) / median(seconds) for seconds in found.values()]
-        rows.append([str(beam), *speeds, ratio(found["alone"], found["together"])])
-    translator.close()
+    """Measure a published bundle, the variants in turn."""
+    bundle = Bundle.open(newest_bundle(arguments.bundles, arguments.pair))
+    has = [each for each in arguments.variants if each in bundle.manifest.variants]
+    with ExitStack() as opened:
+        translators = [
+            opened.enter_context(closing(open_engine(arguments, variant))) for variant in has
+        ]
+        lines, origin = choose_lines(arguments, translators[0].tokenizer)
+        ways = {"one by one": one_by_one, "all at once": all_at_once}
+        rows = []
+        for beam in arguments.beams:
+            works = {
+                (variant, way): partial(work, translator, lines, TranslationOptions(beam=beam))
+                for variant, translator in zip(has, translators, strict=True)
+                for way, work in ways.items()
+            }
+            found = alternate(works, REAL_TEXT_ROUNDS)
+            for variant in has:
+                alone, together = (found[variant, way] for way in ways)
+                speeds = [len(lines) / median(seconds) for seconds in (alone, together)]
+                rows.append([variant, str(beam), *speeds, ratio(alone, together)])
     return Table(
-        f"Lines a second, {translator.model}",
-        ("beam", "one by one", "all at once", "ratio"),
+        f"Lines a second, {bundle.identity}",
+        ("variant", "beam", *ways, "ratio"),
         rows,
-        f"{'-'.join(arguments.pair)}, {origin}, one worker for each core.",
+        f"{'-'.join(arguments.pair)}, {origin}, {arguments.device}.",
     )
 
 

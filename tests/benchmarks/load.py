@@ -14,28 +14,26 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-import texts
 from measuring import alternate, quantile, ratio
+from published import add_arguments, choose_lines, open_engine
 from report import Report, Table, targets
 from server_process import serving
 from traffic import Answers, Load, Rate, saturate_engine
 
-from models.bundle import Bundle, find_bundles
-from service.engine import TranslationOptions, Translator, open_translator
+from service.engine import TranslationOptions, Translator
 
-BUNDLES = Path(__file__).parents[2] / "models" / "bundles"
 LOADS = (0.5, 0.8, 1.1)
 WAYS = {"engine": "bare engine", "several": "HTTP, {} texts a request", "one": "HTTP, one text"}
 
 
 def main() -> None:
     arguments = parse()
-    bundle = newest_bundle(arguments.bundles, arguments.pair)
-    translator = open_translator(bundle, arguments.pair, workers=arguments.workers)
-    lines, origin = choose_lines(arguments, translator)
+    translator = open_engine(arguments, arguments.variant)
+    lines, origin = choose_lines(arguments, translator.tokenizer)
     report = Report("load", conditions(arguments, translator, origin))
     options = TranslationOptions(beam=arguments.beam)
-    flags = ["--workers", str(arguments.workers)] if arguments.workers else []
+    flags = ["--device", arguments.device, "--variant", arguments.variant]
+    flags += ["--workers", str(arguments.workers)] if arguments.workers else []
     with serving(arguments.bundles, *flags) as server:
         load = Load(server, lines, arguments)
         works = {
@@ -54,12 +52,9 @@ def main() -> None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--bundles", type=Path, default=BUNDLES, help="folder of bundles")
-    parser.add_argument("--pair", type=as_pair, default=("de", "en"), help="such as de-en")
-    parser.add_argument("--source", type=Path, help="file of source lines; none: by chance")
-    parser.add_argument("--lines", type=int, default=5000, help="how many of them")
+    add_arguments(parser, lines=5000)
+    parser.add_argument("--variant", default="auto", help="of the bundle, such as fp32")
     parser.add_argument("--beam", type=int, default=1)
-    parser.add_argument("--workers", type=int, help="of the server and of the bare engine")
     parser.add_argument("--texts", type=int, default=8, help="texts in a request of several")
     parser.add_argument("--in-flight", type=int, default=512, help="texts at saturation")
     parser.add_argument("--rounds", type=int, default=3)
@@ -69,37 +64,13 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def as_pair(text: str) -> tuple[str, str]:
-    source, target = text.split("-")
-    return source, target
-
-
-def newest_bundle(root: Path, pair: tuple[str, str]) -> Path:
-    """Return the bundle under a folder that serves a pair: the last, as the server would."""
-    serve = [
-        path
-        for path in find_bundles(root)
-        if pair in {(d.source, d.target) for d in Bundle.open(path).manifest.directions}
-    ]
-    if not serve:
-        raise SystemExit(f"no bundle under {root} translates {'-'.join(pair)}")
-    return serve[-1]
-
-
-def choose_lines(arguments: argparse.Namespace, translator: Translator) -> tuple[list[str], str]:
-    if arguments.source:
-        lines = texts.read(arguments.source, arguments.lines)
-        return lines, f"the first {len(lines):,} lines of {arguments.source.name}"
-    lines = texts.generate(translator.tokenizer, arguments.lines)
-    return lines, f"{len(lines):,} sentences drawn by chance, 4 to 40 tokens"
-
-
 def conditions(
     arguments: argparse.Namespace, translator: Translator, origin: str
 ) -> dict[str, str]:
-    workers = arguments.workers or "one worker for each core"
+    workers = f"{arguments.workers} workers" if arguments.workers else "workers as by default"
     return {
-        "Model": f"{translator.model} {'-'.join(arguments.pair)}, beam {arguments.beam}, {workers}",
+        "Model": f"{translator.model} {'-'.join(arguments.pair)}, variant {arguments.variant}, "
+        f"beam {arguments.beam}, {arguments.device}, {workers}",
         "Texts": origin,
         "Saturation": f"{arguments.in_flight} texts in flight; {arguments.rounds} rounds of "
         f"{arguments.seconds:g} s, medians; engine, server and client share the cores",

@@ -20,12 +20,13 @@ from statistics import mean
 import numpy as np
 import texts
 from client import Client, render
-from load import BUNDLES, as_pair, newest_bundle
+from published import add_arguments, choose_lines, newest_bundle, open_engine
 from report import Report, Table, targets
 from server_process import ServerProcess, resident_mb, serving
 
+from models.bundle import Bundle
 from models.tokenizer import EOS
-from service.engine import SearchOptions, Translator, open_translator
+from service.engine import SearchOptions, Translator
 
 COUNTS = (0, 500, 5000)
 MAX_SENTENCES, MAX_SOURCE, MAX_TARGET = 32, 64, 16
@@ -44,26 +45,25 @@ def main() -> None:
         return
     bundle = newest_bundle(arguments.bundles, arguments.pair)
     conditions = {
-        "Model": f"{bundle.parent.name}/{bundle.name}, one worker for each core",
+        "Model": f"{bundle.parent.name}/{bundle.name}, {arguments.device}",
         "Random shapes": f"1 to {MAX_SENTENCES} sentences of 2 to {MAX_SOURCE} source tokens, one "
         f"length in a batch, 1 to {MAX_TARGET} target tokens, beams of {WIDTHS[0]} and {WIDTHS[1]}",
         "Soak": f"the server, {CALLERS} callers with 1 to {MAX_TEXTS} random texts each, beams 1 "
         f"to {WIDTHS[1]}; {HANGING_UP:.0%} hang up; {arguments.minutes:g} minutes",
     }
     report = Report("memory", conditions)
-    found = run_shapes(arguments)
+    found = run_shapes()
     report.add(shapes_table(found))
     growth = found[-1]["held"] - found[-2]["held"]
     report.add(targets([("growth MB, from the last count but one", 20.0, 10.0, growth)]))
-    with serving(arguments.bundles) as server:
+    with serving(arguments.bundles, "--device", arguments.device) as server:
         report.add(soak_table(asyncio.run(soak(server, bundle, arguments))))
     report.finish(arguments.results)
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--bundles", type=Path, default=BUNDLES, help="folder of bundles")
-    parser.add_argument("--pair", type=as_pair, default=("de", "en"), help="such as de-en")
+    add_arguments(parser, lines=2000)
     parser.add_argument("--counts", type=int, nargs="+", default=COUNTS, help="of shapes")
     parser.add_argument("--minutes", type=float, default=1, help="of the soak")
     parser.add_argument("--only-shapes", action="store_true", help=argparse.SUPPRESS)
@@ -71,18 +71,16 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def run_shapes(arguments: argparse.Namespace) -> list[dict[str, float]]:
-    """Let a fresh process decode random shapes; return what it said."""
-    command = [sys.executable, __file__, "--only-shapes", "--bundles", str(arguments.bundles)]
-    command += ["--pair", "-".join(arguments.pair), "--counts", *map(str, arguments.counts)]
+def run_shapes() -> list[dict[str, float]]:
+    """Let a fresh process, given the same arguments, decode random shapes; return what it said."""
+    command = [sys.executable, *sys.argv, "--only-shapes"]
     said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
     return [json.loads(line) for line in said.splitlines()]
 
 
 def tell_shapes(arguments: argparse.Namespace) -> None:
     """Decode random shapes, and print the memory held whenever a count is reached."""
-    bundle = newest_bundle(arguments.bundles, arguments.pair)
-    translator = open_translator(bundle, arguments.pair)
+    translator = open_engine(arguments)
     random = np.random.default_rng(0)
     began = time.perf_counter()
     for done in range(max(arguments.counts) + 1):
@@ -112,9 +110,7 @@ async def soak(
     server: ServerProcess, bundle: Path, arguments: argparse.Namespace
 ) -> list[tuple[float, float, int]]:
     """Keep the server busy; return minutes, MB and requests so far, again and again."""
-    translator = open_translator(bundle, arguments.pair, workers=1)
-    lines = texts.generate(translator.tokenizer, 2000)
-    translator.close()
+    lines, _ = choose_lines(arguments, Bundle.open(bundle).tokenizer())
     client, count = Client(server.port), 0
 
     async def call(seed: int) -> None:
@@ -126,7 +122,8 @@ async def soak(
             request = render([lines[i] for i in chosen], arguments.pair, beam=beam)
             patience = random.exponential(0.05) if random.random() < HANGING_UP else None
             with suppress(TimeoutError):
-                assert await asyncio.wait_for(client.send(request), patience) == 200
+                status = await asyncio.wait_for(client.send(request), patience)
+                assert status in {200, 503}, f"the server answered {status}"
             count += 1
 
     callers = [asyncio.create_task(call(seed)) for seed in range(CALLERS)]

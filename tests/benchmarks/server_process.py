@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from report import ticks_a_second
 
 ROOT = Path(__file__).parents[2]
+BUSY = ("dragoman_rows", "dragoman_waiting_sentences")
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 
@@ -47,7 +48,7 @@ class ServerProcess:
 
     def await_idle(self) -> None:
         """Wait until nothing is being translated any more, for those who hung up neither."""
-        while any(self.metrics()[f"dragoman_{each}"] for each in ("rows", "waiting_sentences")):
+        while any(self.metrics().get(name) for name in BUSY):
             time.sleep(0.05)
 
 

@@ -16,6 +16,8 @@ from server_process import ServerProcess, totals
 from service.engine import TranslationOptions, Translator
 
 SENTENCES = "dragoman_sentences_total"
+REFUSED_SECONDS = 0.05
+"""Who was refused waits so long, at saturation."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,8 @@ class Load:
 
         async def ask() -> None:
             while True:
-                await client.send(next(requests))
+                if await client.send(next(requests)) == 503:
+                    await asyncio.sleep(REFUSED_SECONDS)
 
         asking = [asyncio.ensure_future(ask()) for _ in range(self._arguments.in_flight // size)]
         await asyncio.sleep(self._arguments.seconds / 5)
