@@ -36,21 +36,24 @@ def blocked_tokens(prefix: NDArray[np.int32], size: int) -> set[int]:
 
 def surplus_tokens(tokens: NDArray[np.int32], source: Sequence[int]) -> int:
     """Return how many tokens at the end only repeat what stands before them; 0 if no loop."""
-    surplus, period = _repeated_end(tokens)
-    is_loop = surplus >= max(_MIN_SURPLUS_TOKENS, _MIN_SURPLUS_PERIODS * period)
-    if not is_loop or surplus <= _SOURCE_FACTOR * _longest_repetition(np.asarray(source)):
+    period = _period_at_end(tokens)
+    if period is None:
         return 0
-    return surplus
+    differs = np.flatnonzero(tokens[period:] != tokens[:-period])
+    surplus = len(tokens) - period - (int(differs[-1]) + 1 if len(differs) else 0)
+    is_faithful = surplus <= _SOURCE_FACTOR * _longest_repetition(np.asarray(source))
+    return 0 if surplus < _MIN_SURPLUS_PERIODS * period or is_faithful else surplus
 
 
-def _repeated_end(tokens: NDArray[np.int32]) -> tuple[int, int]:
-    """Return the tokens at the end that equal those a period before, and this period."""
-    found = (0, 1)
-    for period in range(1, min(_LONGEST_PERIOD, len(tokens) - 1) + 1):
-        differs = tokens[period:] != tokens[:-period]
-        same = int(np.argmax(differs[::-1])) if differs.any() else len(differs)
-        found = max(found, (same, period), key=lambda each: each[0])
-    return found
+def _period_at_end(tokens: NDArray[np.int32]) -> int | None:
+    """Return after how many tokens the last dozen came before, if they did."""
+    # As lists: nearly always this is all that is computed.
+    end = tokens[-_MIN_SURPLUS_TOKENS - _LONGEST_PERIOD :].tolist()
+    last = end[-_MIN_SURPLUS_TOKENS:]
+    for period in range(1, len(end) - _MIN_SURPLUS_TOKENS + 1):
+        if end[-_MIN_SURPLUS_TOKENS - period : -period] == last:
+            return period
+    return None
 
 
 def _longest_repetition(tokens: NDArray[np.int64]) -> int:
