@@ -88,8 +88,8 @@ def test_many_that_wait_are_not_encoded_one_by_one(model):
     model.may_step.set()
     scheduler.close()
 
-    # One of the first eight ends with each step, yet a quarter of the rows is waited for.
-    assert [len(sources) for sources in model.admitted] == [8, 2, 2]
+    # One of the first eight ends with each step, yet they wait until three can join five.
+    assert [len(sources) for sources in model.admitted] == [8, 3, 1]
 
 
 def test_idle_worker_gets_its_share():
