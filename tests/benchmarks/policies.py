@@ -27,9 +27,9 @@ import numpy as np
 import texts
 from batching import LOOPS, Loop, Rows
 from bench_models import MODEL_L, SPECIALS, build_bundle
-from load import as_pair, newest_bundle
 from measuring import alternate, quantile, ratio
 from prometheus_client import REGISTRY
+from published import as_pair, newest_bundle
 from report import Report, Table
 
 from models.bundle import Bundle
