@@ -7,8 +7,9 @@ _DECAY = 0.998
 class Forecast:
     """The speed at which work leaves the line, as a moving average over turns.
 
-    Only turns that leave somebody waiting count: then workers take as much as they can, while
-    with little to do they take what there is, which says nothing of how fast they could be.
+    Only turns count in which more wait than there is room for: then workers take as much as
+    they can, while with little to do they take what there is, which says nothing of how fast
+    they could be.
     Work counts when it is taken, not when it is done, or the first sentences of a burst would
     seem to need as long as all those that are decoded beside them. Until anything has been
     measured no wait is foreseen; after idleness the last speed stands.
@@ -19,7 +20,7 @@ class Forecast:
         self._seconds = 0.0
 
     def note(self, work: int, seconds: float) -> None:
-        """Add a turn of one worker that took so much and left somebody waiting."""
+        """Add a turn of one worker that took so much while there was not room for all."""
         self._work = _DECAY * self._work + work
         self._seconds = _DECAY * self._seconds + seconds
 

@@ -11,7 +11,6 @@ What is accepted ends: in hypotheses, in a failure, by its deadline or by its ca
 """
 
 import logging
-import math
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -62,7 +61,7 @@ class Scheduler:
         self._room = WaitingRoom(policy)
         self._admission = Admission(self._room, policy, max_waiting_tokens, model)
         self._deadlines = Deadlines(f"deadlines {model}")
-        # Work that a worker took in its present turn, if somebody still waits.
+        # Work that a worker took in its present turn, if somebody waits for want of rows.
         self._taken: dict[Worker, int] = {}
         self._is_closed = self._is_aborted = False
         self._changed = threading.Condition()
@@ -156,14 +155,15 @@ class Scheduler:
                 self._taken.pop(worker, None)
                 return []
             try:
-                taken = self._room.take(self._vacancy(worker))
+                vacancy = self._vacancy(worker)
+                taken = self._room.take(vacancy)
             except Exception:
                 # Nobody would ever be taken again: rather an error than to wait for ever.
                 log.exception("admission failed", extra={"model": self._model})
                 taken, abandoned = [], self._empty_room()
             else:
                 abandoned = []
-                self._note_taken(worker, taken)
+                self._note_taken(worker, taken, is_short=vacancy.is_short)
         failed = fail(abandoned, ModelFailure, "the model failed")
         metrics.FAILED.labels(self._model).inc(failed)
         return taken
@@ -183,17 +183,17 @@ class Scheduler:
         fail(abandoned, Overloaded, _UNLOADING)
 
     def _vacancy(self, worker: Worker) -> Vacancy:
-        rows_of_all = self._room.rows + sum(each.rows for each in self._working)
-        batch = worker.active if self._room.lines["batch"] else []
+        batch = (each.options.width for each in worker.active if each.priority == "batch")
         return Vacancy(
             total=self._max_rows,
-            free=self._max_rows - worker.rows,
-            share=math.ceil(rows_of_all / len(self._working)) - worker.rows,
-            batch=sum(each.options.width for each in batch if each.priority == "batch"),
+            in_use=worker.rows,
+            batch=sum(batch),
+            demand=self._room.rows + sum(each.rows for each in self._working),
+            workers=len(self._working),
         )
 
-    def _note_taken(self, worker: Worker, taken: Sequence[Sentence]) -> None:
-        if len(self._room):
+    def _note_taken(self, worker: Worker, taken: Sequence[Sentence], *, is_short: bool) -> None:
+        if is_short:
             self._taken[worker] = sum(sentence.work for sentence in taken)
         else:
             self._taken.pop(worker, None)

@@ -19,16 +19,31 @@ from service.engine.waiting_line import Priority, Sentence, WaitingLine
 
 @dataclass(frozen=True, slots=True)
 class Vacancy:
-    """The rows that a worker has to offer."""
+    """The rows that a worker has to offer, beside those of the others."""
 
     total: int
     """All of its rows, in use or not."""
-    free: int
-    """Those not in use."""
-    share: int
-    """How many it may take if the other workers are to get as many."""
-    batch: int
+    in_use: int
+    batch: int = 0
     """Those in use by batch sentences."""
+    demand: int = 0
+    """Rows of all workers together, those in use and those that are waited for."""
+    workers: int = 1
+
+    @property
+    def free(self) -> int:
+        """Rows not in use."""
+        return self.total - self.in_use
+
+    @property
+    def share(self) -> int:
+        """Rows that it may take if the other workers are to get as many."""
+        return min(self.free, -(-self.demand // self.workers) - self.in_use)
+
+    @property
+    def is_short(self) -> bool:
+        """Whether somebody waits for want of rows, whoever has them."""
+        return self.demand > self.total * self.workers
 
 
 class WaitingRoom:
@@ -44,6 +59,8 @@ class WaitingRoom:
             "batch": self._batch,
         }
         """For reading; who adds and takes goes through this class."""
+        # Turns of which somebody who waits could have had a part, since somebody had.
+        self._passed_over = {self._interactive: 0, self._batch: 0}
 
     def __len__(self) -> int:
         return len(self._interactive) + len(self._batch)
@@ -78,7 +95,7 @@ class WaitingRoom:
         Nobody is taken while the oldest finds no room, so that it is not overtaken for ever.
         """
         if self._is_batch_due(vacancy):
-            taken = self._take_batch(vacancy, 0, self._owed)
+            taken = self._take_batch(vacancy, self._owed)
             self._owed -= sum(sentence.work for sentence in taken)
         elif self._interactive:
             taken = self._take_interactive(vacancy)
@@ -86,12 +103,12 @@ class WaitingRoom:
                 share = self._policy.batch_share
                 self._owed += sum(each.work for each in taken) * share / (1 - share)
         else:
-            allowed = self._max_batch_rows(vacancy)
-            needed = min(self._rows_to_join(vacancy), self._batch.rows, allowed)
-            taken = self._take_batch(vacancy, needed, math.inf)
+            taken = self._take_batch(vacancy)
             self._owed = max(0.0, self._owed - sum(each.work for each in taken))
         if not self._batch:
             self._owed = 0.0
+        if taken:
+            self._passed_over[self.lines[taken[0].priority]] = 0
         return taken
 
     def _is_batch_due(self, vacancy: Vacancy) -> bool:
@@ -101,25 +118,33 @@ class WaitingRoom:
         return not vacancy.batch or oldest.options.width <= self._room_for_batch(vacancy)
 
     def _take_interactive(self, vacancy: Vacancy) -> list[Sentence]:
-        needed = min(self._rows_to_join(vacancy), self._interactive.rows)
-        if vacancy.share <= 0 or vacancy.free < needed:
+        # Rows of batch stand still for it as long as it likes.
+        in_use = vacancy.in_use - vacancy.batch
+        rows = vacancy.share
+        if not self._may_join(self._interactive, rows, in_use, vacancy):
             return []
-        rows = min(vacancy.free, vacancy.share)
         return self._interactive.take(rows, vacancy.free, math.inf)
 
-    def _take_batch(self, vacancy: Vacancy, needed: int, max_work: float) -> list[Sentence]:
-        free = min(vacancy.free, self._room_for_batch(vacancy))
-        if vacancy.share <= 0 or free < needed:
+    def _take_batch(self, vacancy: Vacancy, due: float | None = None) -> list[Sentence]:
+        """Take batch sentences: of so much work if they are due, else as many as may join."""
+        room = self._room_for_batch(vacancy)
+        rows = min(room, vacancy.share)
+        if due is None and not self._may_join(self._batch, rows, vacancy.in_use, vacancy):
             return []
         # A beam wider than all that batch may hold is decoded beside no other of batch.
-        free_for_oldest = free if vacancy.batch else vacancy.free
-        return self._batch.take(min(free, vacancy.share), free_for_oldest, max_work)
+        room_for_oldest = min(room, vacancy.free) if vacancy.batch else vacancy.free
+        return self._batch.take(rows, room_for_oldest, math.inf if due is None else due)
+
+    def _may_join(self, line: WaitingLine, rows: int, in_use: int, vacancy: Vacancy) -> bool:
+        """Whether those who could join are worth a run of the encoder, for which others wait."""
+        joining = min(rows, line.rows)
+        if joining <= 0:
+            return False
+        patience = self._policy.join_patience * vacancy.workers
+        if joining < self._policy.join_ratio * in_use and self._passed_over[line] < patience:
+            self._passed_over[line] += 1
+            return False
+        return True
 
     def _room_for_batch(self, vacancy: Vacancy) -> int:
-        return self._max_batch_rows(vacancy) - vacancy.batch
-
-    def _max_batch_rows(self, vacancy: Vacancy) -> int:
-        return max(1, int(vacancy.total * self._policy.batch_rows))
-
-    def _rows_to_join(self, vacancy: Vacancy) -> int:
-        return int(vacancy.total * self._policy.join_share)
+        return max(1, int(vacancy.total * self._policy.batch_rows)) - vacancy.batch

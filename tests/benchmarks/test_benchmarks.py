@@ -66,6 +66,21 @@ def test_memory_is_that_of_the_processes(tiny_bundle, tmp_path):
     assert column(report, "The server", "requests so far")[-1] > 0
 
 
+@pytest.mark.slow
+def test_policies_are_compared_at_saturation_and_at_every_load(tiny_bundle, tmp_path):
+    short = ["--variants", "fp32", "--rounds", "1", "--seconds", "0.3", "--in-flight", "16"]
+
+    report = run("policies", tiny_bundle, tmp_path, *short, "--lines", "50", "--loads", "0.5", "2")
+
+    assert column(report, "fp32: Saturation", "useful rows %")[0] == pytest.approx(100)
+    assert min(column(report, "fp32: Saturation", "sentences/s")) > 0
+    assert [table["title"].partition(" of whole")[0] for table in report["tables"][1:]] == [
+        "fp32: Arrivals by chance at 50%",
+        "fp32: Arrivals by chance at 200%",
+    ]
+    assert min(column(report, "fp32: Arrivals", "p50 ms")) > 0
+
+
 def test_tables_of_the_document_are_those_of_the_results():
     text = README.read_text(encoding="utf-8")
 

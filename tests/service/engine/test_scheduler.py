@@ -88,8 +88,8 @@ def test_many_that_wait_are_not_encoded_one_by_one(model):
     model.may_step.set()
     scheduler.close()
 
-    # One of the first eight ends with each step, yet a quarter of the rows is waited for.
-    assert [len(sources) for sources in model.admitted] == [8, 2, 2]
+    # One of the first eight ends with each step, yet they wait until three can join five.
+    assert [len(sources) for sources in model.admitted] == [8, 3, 1]
 
 
 def test_idle_worker_gets_its_share():
@@ -151,6 +151,7 @@ def test_interactive_sentence_does_not_wait_behind_a_long_line_of_batch(model):
     assert tokens(interactive) == [20]
     # Of its four rows the worker keeps one from batch, so that there was nothing to wait for.
     assert model.admitted[:2] == [[[10, 11, 12]] * 3, [[20]]]
+    assert model.step_sizes[:2] == [3, 4]
     assert all(tokens(future) == [10, 11, 12] for future in batch)
     scheduler.close()
 
@@ -201,6 +202,25 @@ def test_text_that_would_wait_too_long_is_refused_and_batch_is_not(model):
     assert REGISTRY.get_sample_value("dragoman_predicted_wait_seconds", labels) == 0
     reason = {**labels, "reason": "wait"}
     assert REGISTRY.get_sample_value("dragoman_overloaded_total", reason) == 1
+
+
+def test_wait_for_company_is_not_taken_for_a_lack_of_speed(model):
+    policy = Policy(max_wait_seconds=1e-9)
+    scheduler = Scheduler(model, workers=1, max_rows=8, max_waiting_tokens=99, policy=policy)
+    fifth_step = threading.Event()
+    model.on_step = lambda _: len(model.step_sizes) == 4 and hold(model, fifth_step)
+    model.may_step.clear()
+    scheduler.submit([[10] * 9] * 4, [GREEDY] * 4)
+    assert model.is_stepping.wait(timeout=5)
+    early = submit(scheduler, [20], GREEDY)  # one beside four: it waits for another
+    model.may_step.set()
+    assert fifth_step.wait(timeout=5)
+    late = submit(scheduler, [30], GREEDY)
+    model.may_step.set()
+
+    assert [tokens(early), tokens(late)] == [[20], [30]]
+    assert model.admitted[1:] == [[[20], [30]]]
+    scheduler.close()
 
 
 def test_text_of_any_length_is_accepted_where_nobody_waits(model):
