@@ -31,6 +31,9 @@ PACKAGES = ("onnxruntime", "numpy", "uvicorn", "fastapi")
 # What decides how fast products of small integers and floats are.
 CPU_FLAGS = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "asimddp")
 
+QUIET_CORES = 0.15
+"""What other processes may use before figures are not to be trusted."""
+
 Cell = str | float | None
 """None is what could not be measured; an int is a count, or a width, and is shown whole."""
 
@@ -203,9 +206,11 @@ def markdown(table: Table) -> str:
 def circumstances(report: dict) -> str:
     """Return the machine, the versions and the conditions of a report, as read from its file."""
     versions = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
+    foreign = report["foreign_cores"]
+    quiet = "" if foreign <= QUIET_CORES else ", too much for these figures to be quoted"
     lines = [
         f"`{report['command']}`, {report['date']}, {report['seconds']:.0f} s; "
-        f"other processes used {report['foreign_cores']:.2f} cores meanwhile.",
+        f"other processes used {foreign:.2f} cores meanwhile{quiet}.",
         f"{report['machine']}; {versions}.",
         *(f"{name}: {value}." for name, value in report["conditions"].items()),
     ]

@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,17 @@ import pytest
 import texts
 from client import Client
 from measuring import alternate, quantile, ratio
-from report import README, RESULTS, Report, Table, markdown, shown, verdict, with_results
+from report import (
+    README,
+    RESULTS,
+    Report,
+    Table,
+    circumstances,
+    markdown,
+    shown,
+    verdict,
+    with_results,
+)
 from traffic import moments
 
 ROOT = Path(__file__).parents[2]
@@ -104,6 +115,13 @@ def test_report_is_read_back_as_it_was_written(tmp_path):
     assert "Model: a model." in text
     assert text.startswith("before\n<!-- speed -->\n")
     assert text.endswith("<!-- end -->\nafter")
+
+
+@pytest.mark.parametrize(("foreign", "is_warned"), [(0.15, False), (0.16, True)])
+def test_figures_of_a_busy_machine_are_not_to_be_quoted(foreign, is_warned):
+    report = asdict(Report("speed", {})) | {"foreign_cores": foreign}
+
+    assert ("too much" in circumstances(report)) is is_warned
 
 
 @pytest.mark.parametrize(
