@@ -2,7 +2,7 @@
 
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from random import Random
 from time import monotonic
@@ -170,6 +170,14 @@ def test_fault_in_choosing_who_joins_fails_those_who_wait_and_spares_the_next(mo
     scheduler.close()
 
 
+def when_all_are_done(
+    futures: Sequence[Future[list[Hypothesis]]], call: Callable[[], None]
+) -> None:
+    """Call once the last of them is told; one thread tells them all."""
+    for future in futures:
+        future.add_done_callback(lambda _: all(each.done() for each in futures) and call())
+
+
 def test_step_that_never_ends_is_seen_and_holds_up_nobody_at_the_door(model):
     scheduler = Scheduler(model, workers=1, max_rows=4, max_waiting_tokens=99)
     stuck = hold_first_step(scheduler, model)
@@ -181,9 +189,7 @@ def test_step_that_never_ends_is_seen_and_holds_up_nobody_at_the_door(model):
     assert scheduler.stalled_seconds > 0
     assert scheduler.is_alive
     release = threading.Timer(0, model.may_step.set)  # only when all are told, if ever
-    both = [stuck, left]
-    for each in both:
-        each.add_done_callback(lambda _: all(f.done() for f in both) and release.start())
+    when_all_are_done([stuck, left], release.start)
     scheduler.close(timeout_seconds=0)
     assert isinstance(stuck.exception(0), Overloaded)
     assert isinstance(left.exception(0), Overloaded)
@@ -201,7 +207,7 @@ def test_sentence_taken_while_another_lane_is_stuck_is_told_when_the_model_is_cl
     assert in_second_step.wait(timeout=5)
 
     release = threading.Timer(0, model.may_step.set)
-    joining.add_done_callback(lambda _: release.start())
+    when_all_are_done([stuck, joining], release.start)
     scheduler.close(timeout_seconds=0)
     assert isinstance(stuck.exception(0), Overloaded)
     assert isinstance(joining.exception(0), Overloaded)
