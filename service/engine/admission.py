@@ -6,6 +6,7 @@ own tokens only: it is there to wait.
 """
 
 import math
+from functools import partial
 from typing import Literal
 
 from service import metrics
@@ -29,20 +30,29 @@ class Admission:
         self._max_tokens = max_tokens
         self._model = model
         self.forecast = Forecast()
+        self.workers = 0
+        """How many take from the room; none while the model is being unloaded."""
+        for priority, line in room.lines.items():
+            # Asked for when they are read: a line changes with every sentence.
+            metrics.WAITING_SENTENCES.labels(model, priority).set_function(partial(len, line))
+            tokens = metrics.WAITING_TOKENS.labels(model, priority)
+            tokens.set_function(partial(getattr, line, "tokens"))
+            wait = metrics.PREDICTED_WAIT.labels(model, priority)
+            wait.set_function(partial(self.predict, priority))
 
-    def predict(self, priority: Priority, workers: int) -> float:
+    def predict(self, priority: Priority) -> float:
         """Return how many seconds a sentence that arrives now will wait."""
-        return self.forecast.seconds_for(self._room.work_before(priority), workers)
+        return self.forecast.seconds_for(self._room.work_before(priority), self.workers)
 
-    def check(self, priority: Priority, workers: int) -> None:
+    def check(self, priority: Priority) -> None:
         """Let a text in.
 
         Raises:
             Overloaded: too much is waiting, or nobody works.
         """
-        tokens, seconds = self._room.lines[priority].tokens, self.predict(priority, workers)
+        tokens, seconds = self._room.lines[priority].tokens, self.predict(priority)
         limit = self._policy.max_wait_seconds
-        if not workers:
+        if not self.workers:
             self._refuse("unloading", "the model is being unloaded", priority)
         if tokens > self._max_tokens:
             message = f"{tokens} tokens are waiting, more than {self._max_tokens}"

@@ -69,6 +69,7 @@ class Scheduler:
         self._queue_seconds = {p: metrics.QUEUE_SECONDS.labels(model, p) for p in _PRIORITIES}
         self._workers = [Worker(make_batch, self, model, i) for i in range(workers)]
         self._working = set(self._workers)
+        self._admission.workers = workers
         for worker in self._workers:
             worker.start()
 
@@ -108,12 +109,11 @@ class Scheduler:
         pairs = zip(sources, options, strict=True)
         sentences = [Sentence(*pair, priority, deadline) for pair in pairs]
         with self._changed:
-            self._admission.check(priority, 0 if self._is_closed else len(self._working))
+            self._admission.check(priority)
             for sentence in sentences:
                 # First, for a worker that takes it asks for what has expired before it steps.
                 self._deadlines.add(sentence)
                 self._room.add(sentence)
-            self._show_lines()
             self._changed.notify_all()
         for sentence in sentences:
             sentence.future.add_done_callback(partial(self._on_done, sentence))
@@ -128,7 +128,7 @@ class Scheduler:
         """Finish what was accepted, then stop; what is not done in time fails."""
         deadline = None if timeout_seconds is None else monotonic() + timeout_seconds
         with self._changed:
-            self._is_closed = True
+            self._is_closed, self._admission.workers = True, 0
             self._changed.notify_all()
         for worker in self._workers:
             worker.join(None if deadline is None else max(0.0, deadline - monotonic()))
@@ -160,7 +160,7 @@ class Scheduler:
             except Exception:
                 # Nobody would ever be taken again: rather an error than to wait for ever.
                 log.exception("admission failed", extra={"model": self._model})
-                taken, abandoned = [], self._empty_room()
+                taken, abandoned = [], self._room.clear()
             else:
                 abandoned = []
                 self._note_taken(worker, taken, is_short=vacancy.is_short)
@@ -179,7 +179,8 @@ class Scheduler:
         """See `Supply`. With the last worker goes all hope of those who wait."""
         with self._changed:
             self._working.discard(worker)
-            abandoned = [] if self._working else self._empty_room()
+            self._admission.workers = 0 if self._is_closed else len(self._working)
+            abandoned = [] if self._working else self._room.clear()
         fail(abandoned, Overloaded, _UNLOADING)
 
     def _vacancy(self, worker: Worker) -> Vacancy:
@@ -197,13 +198,10 @@ class Scheduler:
             self._taken[worker] = sum(sentence.work for sentence in taken)
         else:
             self._taken.pop(worker, None)
-        if not taken:
-            return
         now = monotonic()
         for sentence in taken:
             worker.rows += sentence.options.width
             self._queue_seconds[sentence.priority].observe(now - sentence.arrived)
-        self._show_lines()
 
     def _on_done(self, sentence: Sentence, future: Future[list[Hypothesis]]) -> None:
         self._deadlines.discard(sentence)
@@ -215,29 +213,15 @@ class Scheduler:
             return
         with self._changed:
             was_waiting = self._room.remove(sentence)
-            if was_waiting:
-                self._show_lines()
         counter.labels(self._model, "waiting" if was_waiting else "decoding").inc()
 
     def _abort(self) -> None:
         with self._changed:
             self._is_aborted = True
-            abandoned = self._empty_room()
+            abandoned = self._room.clear()
             self._changed.notify_all()
         for worker in self._workers:
             abandoned += worker.active
         fail(abandoned, Overloaded, _UNLOADING)
         for worker in self._workers:
             worker.join(_ABORT_SECONDS)
-
-    def _empty_room(self) -> list[Sentence]:
-        waiting = self._room.clear()
-        self._show_lines()
-        return waiting
-
-    def _show_lines(self) -> None:
-        for priority, line in self._room.lines.items():
-            metrics.WAITING_SENTENCES.labels(self._model, priority).set(len(line))
-            metrics.WAITING_TOKENS.labels(self._model, priority).set(line.tokens)
-            seconds = self._admission.predict(priority, len(self._working))
-            metrics.PREDICTED_WAIT.labels(self._model, priority).set(seconds)

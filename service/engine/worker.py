@@ -14,17 +14,19 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import InvalidStateError
 from time import monotonic
-from typing import Protocol
+from typing import Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service import metrics
-from service.engine.search import Beams, StepResult
+from service.engine.search import Beams, FinishReason, StepResult
 from service.engine.waiting_line import Sentence
 from service.errors import ModelFailure, ServiceError
 
 log = logging.getLogger(__name__)
+
+_REASONS: tuple[FinishReason, ...] = get_args(FinishReason)
 
 
 class LiveBatch(Protocol):
@@ -169,6 +171,9 @@ class _Lane:
         self._encode_seconds = metrics.ENCODE_SECONDS.labels(model)
         self._step_rows = metrics.STEP_ROWS.labels(model)
         self._useful_rows = metrics.USEFUL_ROWS.labels(model)
+        self._source_tokens = metrics.SOURCE_TOKENS.labels(model)
+        self._target_tokens = metrics.TARGET_TOKENS.labels(model)
+        self._sentences = {each: metrics.SENTENCES.labels(model, each) for each in _REASONS}
         self.active: list[Sentence] = []
         """In the order in which the beams hold them; replaced, never changed."""
 
@@ -233,9 +238,9 @@ class _Lane:
                 continue  # cancelled during the step: there is nobody to tell
             best = found[0]
             is_ended = best.finish_reason == "eos"
-            metrics.SENTENCES.labels(self._model, best.finish_reason).inc()
-            metrics.SOURCE_TOKENS.labels(self._model).inc(sentence.length)
-            metrics.TARGET_TOKENS.labels(self._model).inc(len(best.tokens) + is_ended)
+            self._sentences[best.finish_reason].inc()
+            self._source_tokens.inc(sentence.length)
+            self._target_tokens.inc(len(best.tokens) + is_ended)
         if is_done_N.any():
             self._keep(~is_done_N)
 
