@@ -81,9 +81,7 @@ def conditions(arguments: argparse.Namespace) -> dict[str, str]:
         "Model L": f"embeddings 512, two bidirectional GRU layers of 256, one GRU layer of 512, "
         f"general attention, {VOCABULARY:,} tokens, random weights; "
         f"{SOURCE_TOKENS} source tokens, {TARGET_TOKENS} target tokens, encoder included",
-        "Seconds": "of CPU, by worker: not what two take from each other"
-        if arguments.cpu_time
-        else "of the clock",
+        "Seconds": "of CPU, one worker only" if arguments.cpu_time else "of the clock",
         "Measuring": f"{arguments.rounds} rounds after one that does not count, variants and "
         f"workers in turn, {arguments.seconds:g} s and more for each, medians; "
         "one thread for each worker",
