@@ -105,8 +105,22 @@ class Variant(Part):
     """With `beam` and `join`: what a GPU decodes with instead of the step."""
     beam: File | None = None
     join: File | None = None
+    columns: File | None = None
+    """With `shortlist_step` and `shortlists`: what it decodes with if sentences choose among the
+    tokens that may translate their source."""
+    shortlist_step: File | None = None
+    shortlists: File | None = None
     cost: Cost | None = None
     """None for fp32, the reference."""
+    shortlist_cost: Cost | None = None
+    """Of decoding with shortlists, beside the same variant without."""
+
+    @model_validator(mode="after")
+    def _shortlists_are_whole(self) -> Self:
+        parts = (self.columns, self.shortlist_step, self.shortlists)
+        if any(parts) and not all(parts):
+            raise ValueError("columns, shortlist_step and shortlists must come together")
+        return self
 
     @property
     def files(self) -> list[File]:

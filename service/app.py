@@ -99,6 +99,7 @@ def _engine_options(settings: Settings) -> EngineOptions:
     return EngineOptions(
         device=settings.device,
         variant=settings.variant,
+        shortlist=settings.shortlist,
         mode=settings.mode,
         max_rows=settings.max_rows,
         max_waiting_tokens=settings.max_waiting_tokens,

@@ -257,6 +257,7 @@ def _open_models(folder: Path | None) -> "closing[Models]":
     options = engine.EngineOptions(
         device=settings.device,
         variant=settings.variant,
+        shortlist=settings.shortlist,
         mode=settings.mode,
         max_rows=settings.max_rows,
         max_waiting_tokens=settings.max_waiting_tokens,

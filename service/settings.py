@@ -37,6 +37,13 @@ class Settings(BaseSettings):
         Literal["auto", "fp32", "int8", "fp16"],
         Field(description="Rendering of the networks; auto takes the fastest for the device."),
     ] = "auto"
+    shortlist: Annotated[
+        Literal["auto", "on", "off"],
+        Field(
+            description="Whether a sentence chooses among the likely translations of its tokens "
+            "only; auto where the bundle has them."
+        ),
+    ] = "auto"
     mode: Annotated[
         Literal["throughput", "latency"],
         Field(description="For latency, all CPU cores work on one batch instead of on several."),

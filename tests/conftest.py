@@ -25,6 +25,7 @@ from models.bundle import (
     describe_file,
     publish,
 )
+from models.shortlist import Shortlists
 from models.tokenizer import EOS, Tokenizer, target_tag
 from training.graph_reader import describe_graph, describe_variant
 from training.graphs import GraphFiles, Plan, write_graphs
@@ -100,6 +101,7 @@ def publish_bundle(
     *,
     version: int = 1,
     variants: Sequence[VariantName] = ("fp32",),
+    with_shortlists: bool = False,
 ) -> Bundle:
     """Publish a bundle of the current format that knows nothing, but works."""
     tags = {language: target_tag(language) for language in LANGUAGES}
@@ -110,7 +112,8 @@ def publish_bundle(
     tokenizer.save(draft / "tokenizer.model")
     (draft / "card.md").write_text("# Tiny\n", encoding="utf-8")
     weights = random_weights(PLAN, tokenizer.size)
-    graphs = write_variants(weights, draft, variants)
+    shortlists = random_shortlists(tokenizer.size) if with_shortlists else None
+    graphs = write_variants(weights, draft, variants, shortlists)
     encoder, step = describe_graph(graphs["fp32"].encoder), describe_graph(graphs["fp32"].step)
     manifest = Manifest(
         format=FORMAT,
@@ -141,13 +144,26 @@ def publish_bundle(
 
 
 def write_variants(
-    weights: Mapping[str, NDArray[np.float32]], draft: Path, names: Sequence[VariantName]
+    weights: Mapping[str, NDArray[np.float32]],
+    draft: Path,
+    names: Sequence[VariantName],
+    shortlists: Shortlists | None = None,
 ) -> dict[VariantName, GraphFiles]:
+    """Write the graphs; the shortlists are those of int8."""
     graphs: dict[VariantName, GraphFiles] = {}
     for name in names:
         (draft / name).mkdir()
-        graphs[name] = write_graphs(PLAN, weights, draft / name, name)
+        own = shortlists if name == "int8" else None
+        graphs[name] = write_graphs(PLAN, weights, draft / name, name, shortlists=own)
     return graphs
+
+
+def random_shortlists(vocabulary: int) -> Shortlists:
+    """Draw rows of 4 tokens besides EOS, of which there may be fewer."""
+    random = np.random.default_rng(3)
+    rows = [{EOS, *random.integers(4, vocabulary, 4).tolist()} for _ in range(vocabulary)]
+    ids = np.array([id for row in rows for id in sorted(row)], np.int32)
+    return Shortlists(ids, np.cumsum([0, *map(len, rows)]))
 
 
 def describe_network(weights: Mapping[str, NDArray[np.float32]]) -> Architecture:
@@ -177,3 +193,16 @@ def varied_bundle(tmp_path_factory) -> Bundle:
     folder = tmp_path_factory.mktemp("varied")
     names = ("fp32", "int8", "fp16")
     return publish_bundle(folder / "bundles", folder / "draft", "varied", variants=names)
+
+
+@pytest.fixture(scope="session")
+def listed_bundle(tmp_path_factory) -> Bundle:
+    """The network of `tiny_bundle` in int8 too, with random shortlists."""
+    folder = tmp_path_factory.mktemp("listed")
+    return publish_bundle(
+        folder / "bundles",
+        folder / "draft",
+        "listed",
+        variants=("fp32", "int8"),
+        with_shortlists=True,
+    )

@@ -5,10 +5,10 @@ Rendered from the manifest alone, so the two cannot disagree.
 Source: Mitchell et al. 2019, "Model Cards for Model Reporting", section 4.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from models.bundle import CostRow, Direction, Manifest, Score, VariantName
-from training.gate import mean_bleu
+from models.bundle import Cost, CostRow, Direction, Manifest, Score, VariantName
+from training.gate import mean_bleu, without
 
 VARIANTS: dict[VariantName, str] = {
     "fp32": "reference, in single precision",
@@ -69,26 +69,42 @@ def _variants(manifest: Manifest) -> str:
 
 
 def _costs(manifest: Manifest) -> Iterator[str]:
-    """Yield what the variants score on dev beside fp32, if that was measured."""
-    costs = {name: each.cost for name, each in manifest.variants.items() if each.cost}
-    if not costs:
-        return
-    first = next(iter(costs.values()))
-    yield (
-        f"What they cost, on {first.test_set} ({first.sentences:,} sentences in all), the "
-        "difference to fp32 in brackets. The means decide whether a variant is published."
-    )
+    """Yield what was measured on dev: the variants beside fp32, shortlists beside none."""
+    variants = manifest.variants
+    costs: dict[str, Cost] = {}
+    costs |= {name: each.cost for name, each in variants.items() if each.cost}
+    if costs:
+        yield (
+            f"What they cost, on {_dev(next(iter(costs.values())))}, the difference to fp32 in "
+            "brackets. The means decide whether a variant is published."
+        )
+        yield _cost_table("fp32", costs)
+    for name, each in variants.items():
+        if each.shortlist_cost:
+            yield (
+                f"{name} has shortlists: each sentence chooses among the likely translations of "
+                f"its tokens, unless that is turned off. What that costs, on "
+                f"{_dev(each.shortlist_cost)}:"
+            )
+            yield _cost_table(without(name), {f"{name} with": each.shortlist_cost})
+
+
+def _dev(cost: Cost) -> str:
+    return f"{cost.test_set} ({cost.sentences:,} sentences in all)"
+
+
+def _cost_table(reference: str, costs: Mapping[str, Cost]) -> str:
     lines: dict[tuple[str, ...], list[str]] = {}
     for cost in costs.values():
         for row in cost.rows:
             line = lines.setdefault(_place(row), [f"{row.reference:.2f}"])
             line.append(_beside(row.score, row.reference))
-        for search, (score, reference) in mean_bleu(cost).items():
+        for search, (score, compared) in mean_bleu(cost).items():
             place = ("mean", _search(search.beam, search.length_penalty), "BLEU")
-            line = lines.setdefault(place, [f"{reference:.2f}"])
-            line.append(_beside(score, reference))
-    header = ("direction", "search", "metric", "fp32", *costs)
-    yield _table(header, [(*place, *figures) for place, figures in lines.items()])
+            line = lines.setdefault(place, [f"{compared:.2f}"])
+            line.append(_beside(score, compared))
+    header = ("direction", "search", "metric", reference, *costs)
+    return _table(header, [(*place, *figures) for place, figures in lines.items()])
 
 
 def _place(row: CostRow) -> tuple[str, ...]:

@@ -16,9 +16,12 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from models.bundle import Bundle, Manifest, Parity, Score, Sweep, Variant, VariantName, publish
+from models.shortlist import Shortlists
+from models.tokenizer import EOS
+from service.engine import ShortlistChoice
 from training.corpus import HeldOut, load_dev, load_tests
 from training.draft import TOKENIZER, describe, write_draft
-from training.gate import check_cost, describe_cost, weigh
+from training.gate import check_cost, check_shortlist_cost, describe_cost, weigh, without
 from training.graphs import GraphFiles, write_graphs
 from training.measurements import (
     REFERENCE,
@@ -30,8 +33,9 @@ from training.measurements import (
     sweep,
 )
 from training.parity import check_parity
-from training.prepare import encode_pairs
+from training.prepare import encode_pairs, encode_train, source_prefix
 from training.recipe import Run
+from training.shortlist import build
 from training.trained import Trained
 from training.weights import collect_weights, plan_of
 
@@ -85,8 +89,10 @@ def _write_variants(
         (draft / name).mkdir()
 
     def write(name: VariantName) -> GraphFiles:
-        positions = None if name == "int8" else recipe.positions  # it is for CPUs
-        return write_graphs(plan, weights, draft / name, name, positions=positions)
+        parts = plan, weights, draft / name, name
+        if name == "int8":  # it is for CPUs
+            return write_graphs(*parts, shortlists=_shortlists(run, trained))
+        return write_graphs(*parts, positions=recipe.positions)
 
     graphs = {REFERENCE: write(REFERENCE)}
     dev = load_dev(run, recipe.parity_sentences)
@@ -96,6 +102,17 @@ def _write_variants(
         if name != REFERENCE:
             graphs[name] = write(name)
     return graphs, parity
+
+
+def _shortlists(run: Run, trained: Trained) -> Shortlists | None:
+    """Count the shortlists of int8 from the training text, if the recipe wants some."""
+    recipe, tokenizer = run.recipe.export.shortlist, trained.tokenizer
+    if recipe is None:
+        return None
+    prefixes = {target for _, target in run.recipe.corpus.directions}
+    markers = [id for each in prefixes for id in source_prefix(run.recipe, tokenizer, each)]
+    examples = encode_train(run, tokenizer)
+    return build(examples, tokenizer.size, markers or [EOS], recipe.likeliest, recipe.frequent)
 
 
 def _measure(run: Run, draft: Path, manifest: Manifest, console: Console) -> Manifest:
@@ -126,19 +143,39 @@ def _weigh(
     run: Run, draft: Path, manifest: Manifest, searches: Sequence[Search], console: Console
 ) -> dict[VariantName, Variant]:
     """Return the variants with what they cost; one that costs too much is refused."""
-    recipe = run.recipe.export
-    dev = load_dev(run, recipe.sweep_sentences)
+    max_loss = run.recipe.export.max_bleu_loss
     variants = dict(manifest.variants)
-    scores: dict[VariantName, list[Score]] = {}
-    for name in dict.fromkeys([REFERENCE, *variants]):
-        with _progress(console, f"{name} on dev", _count(dev) * len(searches)) as advance:
-            scores[name] = measure(draft, name, dev, searches, advance)
-        if name != REFERENCE:
-            cost = weigh(scores[name], scores[REFERENCE])
-            console.print(f"{name}: {describe_cost(cost)}")
-            check_cost(name, cost, recipe.max_bleu_loss)
-            variants[name] = variants[name].model_copy(update={"cost": cost})
+    reference = _score_dev(run, draft, REFERENCE, "off", searches, console)
+    for name, variant in manifest.variants.items():
+        if name == REFERENCE:
+            continue
+        scores = _score_dev(run, draft, name, "off", searches, console)
+        cost = weigh(scores, reference)
+        console.print(f"{name}: {describe_cost(cost)}")
+        check_cost(name, cost, max_loss)
+        update = {"cost": cost}
+        if variant.shortlists is not None:
+            listed = _score_dev(run, draft, name, "on", searches, console)
+            cost = weigh(listed, scores)
+            console.print(f"{name} with shortlists: {describe_cost(cost, without(name))}")
+            check_shortlist_cost(name, cost, max_loss)
+            update["shortlist_cost"] = cost
+        variants[name] = variant.model_copy(update=update)
     return variants
+
+
+def _score_dev(
+    run: Run,
+    draft: Path,
+    name: VariantName,
+    shortlist: ShortlistChoice,
+    searches: Sequence[Search],
+    console: Console,
+) -> list[Score]:
+    dev = load_dev(run, run.recipe.export.sweep_sentences)
+    shown = f"{name} with shortlists" if shortlist == "on" else name
+    with _progress(console, f"{shown} on dev", _count(dev) * len(searches)) as advance:
+        return measure(draft, name, dev, searches, advance, shortlist)
 
 
 def _score(run: Run, draft: Path, searches: Sequence[Search], console: Console) -> list[Score]:

@@ -4,6 +4,8 @@
                               +--weigh--> cost --check_cost--> published with its figures,
     scores of a variant ------+                                or refused
 
+Shortlists are weighed in the same way, beside the same variant without them.
+
 A loss is the mean over the directions, for every setting of the search by itself. Means are
 over many sentences and both sides translate the same ones, so what one sentence gains or
 loses by chance weighs little; the measured figures stand in the manifest either way.
@@ -61,19 +63,38 @@ def check_cost(name: VariantName, cost: Cost, max_bleu_loss: float) -> None:
     Raises:
         ValueError: it loses more; the message names the figures and what can be done.
     """
+    _check(cost, max_bleu_loss, (name, "fp32"), f"Leave {name} out of export.variants")
+
+
+def check_shortlist_cost(name: VariantName, cost: Cost, max_bleu_loss: float) -> None:
+    """Let shortlists pass that lose no more than they may beside the same variant without them.
+
+    Raises:
+        ValueError: they lose more; the message names the figures and what can be done.
+    """
+    remedy = "Raise export.shortlist.likeliest, or leave export.shortlist out"
+    _check(cost, max_bleu_loss, (f"{name} with shortlists", without(name)), remedy)
+
+
+def describe_cost(cost: Cost, reference: str = "fp32") -> str:
+    """Return what a variant loses, in the words of the export's report."""
+    return ", ".join(
+        f"{score:.2f} BLEU with beam {search.beam} where {reference} has {compared:.2f}"
+        for search, (score, compared) in mean_bleu(cost).items()
+    )
+
+
+def without(name: VariantName) -> str:
+    """Return what shortlists are weighed against, in words."""
+    return f"{name} without"
+
+
+def _check(cost: Cost, max_bleu_loss: float, names: tuple[str, str], remedy: str) -> None:
     for search, (score, reference) in mean_bleu(cost).items():
         loss = round(reference - score, EXACT_DIGITS)
         if loss > max_bleu_loss:
             raise ValueError(
-                f"{name} scores {score:.2f} BLEU on {cost.test_set} with beam {search.beam} where "
-                f"fp32 scores {reference:.2f}: it loses {loss:.2f}, export.max_bleu_loss is "
-                f"{max_bleu_loss:g}; nothing is published. Leave {name} out of export.variants"
+                f"{names[0]} scores {score:.2f} BLEU on {cost.test_set} with beam {search.beam} "
+                f"where {names[1]} scores {reference:.2f}: it loses {loss:.2f}, "
+                f"export.max_bleu_loss is {max_bleu_loss:g}; nothing is published. {remedy}"
             )
-
-
-def describe_cost(cost: Cost) -> str:
-    """Return what a variant loses, in the words of the export's report."""
-    return ", ".join(
-        f"{score:.2f} BLEU with beam {search.beam} where fp32 has {reference:.2f}"
-        for search, (score, reference) in mean_bleu(cost).items()
-    )

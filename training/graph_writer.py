@@ -31,6 +31,7 @@ Attribute = int | str | list[int] | NDArray[Any] | onnx.GraphProto
 
 FLOAT = TensorProto.FLOAT
 FLOAT16 = TensorProto.FLOAT16
+INT8 = TensorProto.INT8
 UINT8 = TensorProto.UINT8
 INT32 = TensorProto.INT32
 INT64 = TensorProto.INT64

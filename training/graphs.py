@@ -32,6 +32,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from models.shortlist import Shortlists
 from training.cuda_graphs import BeamGraph, GreedyGraph, JoinGraph
 from training.encoder_graph import EncoderGraph, OperatorEncoder
 from training.graph_plan import MASKED, Plan, Weights
@@ -40,6 +41,7 @@ from training.graph_writer import WeightFile
 from training.quantize import IntegerProducts
 from training.quantized_encoder import QuantizedEncoder
 from training.quantized_step import QuantizedStep
+from training.shortlist_graphs import ColumnsGraph, ShortlistStep
 from training.step_graph import StepGraph
 
 __all__ = ["MASKED", "GraphFiles", "Plan", "Precision", "Weights", "write_graphs"]
@@ -56,6 +58,10 @@ class GraphFiles:
     """With `beam` and `join`: what a GPU decodes with; see `cuda_graphs.py`."""
     beam: Path | None = None
     join: Path | None = None
+    columns: Path | None = None
+    """With the next two: what decodes with shortlists; see `shortlist_graphs.py`."""
+    shortlist_step: Path | None = None
+    shortlists: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +91,15 @@ def write_graphs(
     precision: Precision = "fp32",
     *,
     positions: int | None = None,
+    shortlists: Shortlists | None = None,
 ) -> GraphFiles:
     """Build the graphs and write them, with one weight file for all, to `folder`.
 
     Args:
         positions: write the graphs for a GPU too; so many are computed by one greedy run.
+        shortlists: write these and the graphs that decode with them too, for int8 only.
     """
+    assert precision == "int8" or shortlists is None, "products must be exact"
     file, rendering = WeightFile("weights.bin"), _RENDERINGS[precision]
     weights = {name: values.astype(rendering.dtype) for name, values in weights.items()}
     parts = plan, weights, file, rendering.arithmetic
@@ -100,6 +109,11 @@ def write_graphs(
         graphs["greedy"] = GreedyGraph(*parts).build(step, positions)
         graphs["beam"] = BeamGraph(*parts).build(step)
         graphs["join"] = JoinGraph(*parts).build()
+    if shortlists is not None:
+        graphs["columns"] = ColumnsGraph(*parts).build()
+        graphs["shortlist_step"] = ShortlistStep(*parts).build()
     written = file.write(folder)
     paths = {name: graph.write(folder / f"{name}.onnx") for name, graph in graphs.items()}
+    if shortlists is not None:
+        paths["shortlists"] = shortlists.save(folder / "shortlists.npz")
     return GraphFiles(weights=written, **paths)

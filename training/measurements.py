@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.bundle import Direction, Score, Sweep, SweepRow, VariantName
-from service.engine import TranslationOptions, Translator, open_translator
+from service.engine import ShortlistChoice, TranslationOptions, Translator, open_translator
 from service.evaluation import Metric, MetricName, evaluate
 from training.corpus import HeldOut
 
@@ -81,11 +81,12 @@ def measure(
     texts: Sequence[HeldOut],
     searches: Sequence[Search],
     on_progress: OnProgress,
+    shortlist: ShortlistChoice = "auto",
 ) -> list[Score]:
     """Return BLEU and chrF of every text with every setting of the search, in this order."""
     scores: list[Score] = []
     for text in texts:
-        with _translator(bundle, text, variant) as translator:
+        with _translator(bundle, text, variant, shortlist) as translator:
             for search in searches:
                 metrics = _measure(translator, text, search, ["bleu", "chrf"], on_progress)
                 scores += [_score(variant, text, search, metric) for metric in metrics]
@@ -124,8 +125,11 @@ def _score(variant: VariantName, text: HeldOut, search: Search, metric: Metric) 
 
 
 @contextmanager
-def _translator(bundle: Path, text: HeldOut, variant: VariantName) -> Iterator[Translator]:
-    translator = open_translator(bundle, (text.source, text.target), variant=variant)
+def _translator(
+    bundle: Path, text: HeldOut, variant: VariantName, shortlist: ShortlistChoice = "auto"
+) -> Iterator[Translator]:
+    direction = (text.source, text.target)
+    translator = open_translator(bundle, direction, variant=variant, shortlist=shortlist)
     try:
         yield translator
     finally:

@@ -169,6 +169,18 @@ def encode_pairs(
     return pairs
 
 
+def encode_train(run: Run, tokenizer: Tokenizer) -> Examples:
+    """Return the training text as examples, each segmented as the service does.
+
+    Raises:
+        ValueError: a text cannot be read, or leaks.
+    """
+    texts: list[tuple[list[str], list[str]]] = []
+    for _, pairs, _ in load_train(run):
+        texts.append(([first for first, _ in pairs], [second for _, second in pairs]))
+    return _encode(run.recipe, tokenizer, texts, seed=None)
+
+
 def describe_files(run: Run) -> dict[str, str]:
     """Return the SHA-256 of every training file, by its name in the recipe."""
     return _hashes(run, run.recipe.corpus.train)

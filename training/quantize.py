@@ -63,19 +63,26 @@ class IntegerProducts:
 
     def multiply(self, factor: Factor, matrix: Matrix, output: str) -> str:
         """Add a product and return the tensor, in floating point."""
-        graph = self.graph
-        rounded_OI, scale_O = round_weight(matrix.weight * _steps(factor))
-        inputs = [
-            factor.tensor,
-            graph.weight(f"{matrix.name}.rounded", rounded_OI.T),
-            graph.constant("one", np.array(1, np.float32)),
-            graph.weight(f"{matrix.name}.scale", scale_O),
-            self._zero(),
-            "",
+        right = self.round(matrix, _steps(factor))
+        return self.multiply_rounded(factor, right, output)
+
+    def round(self, matrix: Matrix, steps: NDArray[np.float32]) -> list[str]:
+        """Return what `multiply_rounded` reads: weights, scales and, if there is one, bias."""
+        rounded_OI, scale_O = round_weight(matrix.weight * steps)
+        right = [
+            self.graph.weight(f"{matrix.name}.rounded", rounded_OI.T),
+            self.graph.weight(f"{matrix.name}.scale", scale_O),
         ]
         if matrix.bias is not None:
-            inputs.append(graph.weight(f"{matrix.name}.bias", matrix.bias))
-        return graph.node(f"{RUNTIME_DOMAIN}:MatMulIntegerToFloat", inputs, output)
+            right.append(self.graph.weight(f"{matrix.name}.bias", matrix.bias))
+        return right
+
+    def multiply_rounded(self, factor: Factor, right: Sequence[str], output: str) -> str:
+        """Add a product with what is rounded already and return the tensor."""
+        weight_IO, scale_O, *bias_O = right
+        one = self.graph.constant("one", np.array(1, np.float32))
+        inputs = [factor.tensor, weight_IO, one, scale_O, self._zero(), "", *bias_O]
+        return self.graph.node(f"{RUNTIME_DOMAIN}:MatMulIntegerToFloat", inputs, output)
 
     def _zero(self) -> str:
         return self.graph.constant("zero", np.array(ZERO, np.uint8))

@@ -162,6 +162,15 @@ class TrainingRecipe(Section):
         return self
 
 
+class ShortlistRecipe(Section):
+    """Which tokens a sentence may choose from when int8 decodes with shortlists."""
+
+    likeliest: int = Field(ge=1)
+    """Target tokens for each source token, by their probability."""
+    frequent: int = Field(ge=1)
+    """Target tokens for every sentence, by their frequency in the target language."""
+
+
 class ExportRecipe(Section):
     """What is tried and promised when the bundle is made."""
 
@@ -180,6 +189,9 @@ class ExportRecipe(Section):
     sentence, and the host is asked that many times less."""
     max_bleu_loss: float = Field(default=0.2, ge=0)
     """Most dev BLEU a variant may lose beside fp32, greedy or with the chosen beam."""
+    shortlist: ShortlistRecipe | None = None
+    """What shortlists of int8 hold; no shortlists if left out. They may lose `max_bleu_loss`
+    beside int8 without them."""
     max_source_tokens: int = Field(ge=1)
     """Sentences above it are split further by the service."""
 
@@ -187,6 +199,12 @@ class ExportRecipe(Section):
     def _has_a_reference(self) -> Self:
         if "fp32" not in self.variants:
             raise ValueError("export.variants must name fp32, which the others are weighed against")
+        return self
+
+    @model_validator(mode="after")
+    def _shortlists_have_their_variant(self) -> Self:
+        if self.shortlist is not None and "int8" not in self.variants:
+            raise ValueError("export.shortlist needs int8 in export.variants: its sums are exact")
         return self
 
 

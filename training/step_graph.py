@@ -123,13 +123,16 @@ class StepGraph(GraphPart):
         graph, products = self.graph, self.products
         linear_NKE = self.linear("readout", products.join(features, "features_NKF"), "linear_NKE")
         readout_NKE = graph.node("Tanh", [linear_NKE], "readout_NKE")
-        table_VE = self.weights["output_embedding"]
-        output = Matrix("output", table_VE, self.weights["output_bias"])
-        readout = products.factor(readout_NKE, table_VE.shape[1])
-        logits_NKV = products.multiply(readout, output, "logits_NKV")
+        size = self.weights["output_embedding"].shape[1]
+        logits_NKV = self._logits(products.factor(readout_NKE, size))
         if self.kind != FLOAT:
             logits_NKV = graph.node("Cast", [logits_NKV], "single_logits_NKV", to=FLOAT)
         return graph.node("LogSoftmax", [logits_NKV], "log_probabilities_NKV", axis=-1)
+
+    def _logits(self, readout: Factor) -> str:
+        """Add the product with the output layer."""
+        table_VE, bias_V = self.weights["output_embedding"], self.weights["output_bias"]
+        return self.products.multiply(readout, Matrix("output", table_VE, bias_V), "logits_NKV")
 
     def _choose(self, log_probabilities_NKV: str) -> None:
         """Add `scores_NKC` and `tokens_NKC`, the best first."""

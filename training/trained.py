@@ -43,7 +43,7 @@ def trained_of_run(run: Run, network: Network, training: Training) -> Trained:
 
 
 def trained_of_bundle(run: Run, path: Path) -> Trained:
-    """Read a published bundle's network; neither a checkpoint nor training text is needed.
+    """Read a published bundle's network; no checkpoint is needed.
 
     The network must compute what the bundle's fp32 graphs do, on dev text.
 

@@ -10,6 +10,7 @@ from service.engine.library import Library
 from service.engine.model import EngineOptions, ModelDescription, open_translator
 from service.engine.registry import Models, is_same_language
 from service.engine.search import FinishReason, SearchOptions
+from service.engine.sessions import ShortlistChoice
 from service.engine.translator import (
     SentenceAttention,
     Translation,
@@ -28,6 +29,7 @@ __all__ = [
     "Priority",
     "SearchOptions",
     "SentenceAttention",
+    "ShortlistChoice",
     "Translation",
     "TranslationOptions",
     "Translator",

@@ -19,7 +19,7 @@ from service.engine.device import DeviceChoice, Mode, choose_device, default_wor
 from service.engine.policy import Policy
 from service.engine.scheduler import Scheduler
 from service.engine.search import SearchOptions
-from service.engine.sessions import Sessions, VariantChoice
+from service.engine.sessions import Sessions, ShortlistChoice, VariantChoice
 from service.engine.translator import Translator
 from service.errors import UnsupportedPair
 
@@ -39,6 +39,9 @@ class EngineOptions:
     """What to run on; `auto` is CUDA if it can be had."""
     variant: VariantChoice = "auto"
     """Which rendering of the network to run; `auto` is the fastest on the device."""
+    shortlist: ShortlistChoice = "auto"
+    """Whether sentences choose among the tokens that may translate their source; `auto` is where
+    a variant has shortlists."""
     mode: Mode = "throughput"
     """Whether cores decode apart, or all of them together so that a sentence is done sooner."""
     max_rows: int = 64
@@ -116,13 +119,17 @@ def open_model(bundle: Bundle, options: EngineOptions) -> Model:
 
     Raises:
         CannotRun: the device cannot be had, or does not run the variant.
-        DamagedBundle: its tokenizer is not the one that the manifest describes.
+        DamagedBundle: its tokenizer or its shortlists are not what the manifest describes.
         ModelFailure: it was loaded, but does not decode.
     """
     began = monotonic()
     device = choose_device(options.device)
     sessions = Sessions(
-        bundle, device=device, variant=options.variant, latency=options.mode == "latency"
+        bundle,
+        device=device,
+        variant=options.variant,
+        shortlist=options.shortlist,
+        latency=options.mode == "latency",
     )
     tokenizer, scheduler = bundle.tokenizer(), _schedule(bundle, sessions, options)
     try:
@@ -131,7 +138,8 @@ def open_model(bundle: Bundle, options: EngineOptions) -> Model:
         scheduler.close(timeout_seconds=0)
         raise
     metrics.MODEL_INFO.labels(bundle.identity, sessions.variant, sessions.provider).set(1)
-    fields = {"variant": sessions.variant, "provider": sessions.provider}
+    listed = sessions.shortlists is not None
+    fields = {"variant": sessions.variant, "shortlists": listed, "provider": sessions.provider}
     seconds = round(monotonic() - began, 3)
     log.info("model loaded", extra={"model": bundle.identity, **fields, "seconds": seconds})
     translators = _translators(bundle, tokenizer, scheduler)
@@ -143,6 +151,7 @@ def open_translator(
     direction: tuple[str, str],
     *,
     variant: VariantChoice = "auto",
+    shortlist: ShortlistChoice = "auto",
     options: EngineOptions = EngineOptions(device="cpu", max_waiting_tokens=65_536),
 ) -> Translator:
     """Load one bundle, a draft included, for one of its directions.
@@ -151,6 +160,7 @@ def open_translator(
 
     Args:
         variant: which rendering of the network to run, whatever the options say.
+        shortlist: whether with shortlists, whatever the options say.
 
     Raises:
         CannotRun: the device cannot be had, or does not run the variant.
@@ -161,7 +171,7 @@ def open_translator(
     opened = Bundle.open(bundle)
     if Direction(source=direction[0], target=direction[1]) not in opened.manifest.directions:
         raise UnsupportedPair(f"{direction[0]}-{direction[1]} is not served")
-    model = open_model(opened, replace(options, variant=variant))
+    model = open_model(opened, replace(options, variant=variant, shortlist=shortlist))
     return next(each for each in model.translators if (each.source, each.target) == direction)
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from models.tokenizer import PAD
 from service.engine.search import StepResult
 from service.engine.sessions import Sessions
+from service.engine.shortlists import LiveShortlists
 
 Floats = NDArray[np.float32]
 
@@ -106,6 +107,11 @@ class OnnxBatch:
         """Forget all rows."""
         self._memory: _Memory | None = None
         self._states: list[Floats] = []
+        self._shortlists: LiveShortlists | None = None
+        if self._sessions.shortlists is not None:
+            self._shortlists = LiveShortlists(
+                self._sessions.shortlists, self._sessions.columns, self._width
+            )
         # The sentences that the rows of the last step, and the newcomers behind them, are of.
         self._sentences_P = np.zeros(0, np.int64)
 
@@ -116,6 +122,8 @@ class OnnxBatch:
         for i, source in enumerate(sources):
             source_NS[i, : len(source)] = source
         keys_NAS, memory_NSM, *states = self._sessions.encode(source_NS, lengths_N)
+        if self._shortlists is not None:
+            self._shortlists.append(sources)
         first_row, first_sentence = len(self._sentences_P), 0
         if self._memory is None:
             self._memory, self._states = _Memory(keys_NAS, memory_NSM, lengths_N), states
@@ -138,14 +146,19 @@ class OnnxBatch:
     ) -> list[StepResult]:
         """Let row k of sentence n continue row `parents_NK[n, k]`; forget all other rows."""
         assert self._memory is not None, "nobody has been admitted"
-        self._memory.arrange(self._sentences_P[parents_NK[:, 0]])
-        candidates = min(candidates, self._sessions.vocabulary_size)
+        order_N = self._sentences_P[parents_NK[:, 0]]
+        self._memory.arrange(order_N)
         feed: dict[str, NDArray[Any]] = {
             "tokens_NK": tokens_NK,
             "parents_NK": parents_NK,
-            "candidates": np.array([candidates], np.int64),
             **self._memory.feed,
         }
+        num_tokens = self._sessions.vocabulary_size
+        if self._shortlists is not None:
+            self._shortlists.arrange(order_N)
+            feed.update(self._shortlists.feed)
+            num_tokens = self._shortlists.num_tokens
+        feed["candidates"] = np.array([min(candidates, num_tokens)], np.int64)
         feed.update(zip(self._sessions.state_inputs, self._states, strict=True))
         result, states = self._sessions.step(feed, with_attention=with_attention)
         self._states = [state_NKH.reshape(-1, state_NKH.shape[2]) for state_NKH in states]

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bundle import Bundle, VariantName
+from models.shortlist import Shortlists
 from service.engine.device import CUDA_LOCK, CannotRun, Device, check_runtime
 from service.engine.search import StepResult
 
@@ -23,8 +24,9 @@ check_runtime()
 
 import onnxruntime  # noqa: E402
 
-GraphName = Literal["encoder", "step", "greedy", "beam", "join"]
+GraphName = Literal["encoder", "step", "greedy", "beam", "join", "columns", "shortlist_step"]
 VariantChoice = Literal["auto", "fp32", "int8", "fp16"]
+ShortlistChoice = Literal["auto", "on", "off"]
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 """What of ONNX Runtime runs on a device."""
@@ -51,6 +53,8 @@ class Sessions:
     """The graphs of a bundle, ready to run; any number of batches may share them.
 
     Args:
+        shortlist: let each sentence choose among the tokens that may translate its source;
+            `auto`: if the variant has shortlists.
         latency: let all sessions of this process share one pool of threads over all cores. A
             process that has begun so cannot go back.
 
@@ -65,6 +69,7 @@ class Sessions:
         *,
         device: Device = "cpu",
         variant: VariantChoice = "auto",
+        shortlist: ShortlistChoice = "auto",
         latency: bool = False,
     ) -> None:
         manifest = bundle.manifest
@@ -82,7 +87,13 @@ class Sessions:
         self._encoded = ["keys_NAS", "memory_NSM", *(f"{name}_NH" for name in self.states)]
         self._next_states = [f"next_{name}_NKH" for name in self.states]
         self._opened: dict[tuple[GraphName, bool], onnxruntime.InferenceSession] = {}
-        self._encoder, self._step = self.open("encoder"), self.open("step")
+        self.shortlists = open_shortlists(bundle, self.variant, shortlist)
+        """Which tokens a sentence chooses among, if not all; the step wants columns then."""
+        self._encoder = self.open("encoder")
+        if self.shortlists is None:
+            self._step = self.open("step")
+        else:
+            self._step, self._columns = self.open("shortlist_step"), self.open("columns")
 
     def open(self, graph: GraphName, *, capture: bool = False) -> onnxruntime.InferenceSession:
         """Open a graph of the variant, or return it if it has been opened so.
@@ -123,6 +134,11 @@ class Sessions:
         attention_NKS = rest.pop() if with_attention else None
         return StepResult(scores_NKC, tokens_NKC, attention_NKS), rest
 
+    def columns(self, ids_U: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """Gather the output layer's columns for some tokens; return them as the step's inputs."""
+        names = ["output_EU", "scale_U", "bias_U"]
+        return dict(zip(names, self._columns.run(names, {"ids_U": ids_U}), strict=True))
+
 
 def choose_variant(bundle: Bundle, device: Device, wanted: VariantChoice) -> VariantName:
     """Return the variant to run: the one wanted, or the fastest on this device.
@@ -140,6 +156,21 @@ def choose_variant(bundle: Bundle, device: Device, wanted: VariantChoice) -> Var
     raise CannotRun(
         f"{bundle.identity} has no variant {' or '.join(usable)}, only {', '.join(sorted(has))}"
     )
+
+
+def open_shortlists(
+    bundle: Bundle, variant: VariantName, wanted: ShortlistChoice
+) -> Shortlists | None:
+    """Return the shortlists of a variant, or None if it has none or none are wanted.
+
+    Raises:
+        CannotRun: they are wanted, but it has none.
+        DamagedBundle: they are not those of the vocabulary.
+    """
+    file = bundle.manifest.variants[variant].shortlists
+    if wanted == "on" and file is None:
+        raise CannotRun(f"variant {variant} of {bundle.identity} has no shortlists")
+    return None if wanted == "off" or file is None else bundle.shortlists(file)
 
 
 class _SharedPool:

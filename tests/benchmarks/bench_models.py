@@ -15,8 +15,10 @@ from types import SimpleNamespace
 import numpy as np
 from numpy.typing import NDArray
 
-from models.bundle import Bundle, Manifest, Variant, describe_file
+from models.bundle import Bundle, Manifest
+from models.shortlist import Shortlists
 from models.tokenizer import EOS
+from training.graph_reader import describe_variant
 from training.graphs import Plan, Precision, write_graphs
 
 NEVER = -1e4
@@ -87,22 +89,28 @@ def random_weights(sizes: Sizes, vocabulary: int, seed: int) -> Mapping[str, NDA
     return weights
 
 
-def build_bundle(folder: Path, sizes: Sizes, vocabulary: int = 8000, seed: int = 0) -> Bundle:
+def build_bundle(
+    folder: Path,
+    sizes: Sizes,
+    vocabulary: int = 8000,
+    seed: int = 0,
+    shortlists: Shortlists | None = None,
+) -> Bundle:
     """Write a network's graphs; return a bundle that sessions can be opened on.
 
     Only what sessions ask for is in its manifest, so it can be neither published nor opened.
+
+    Args:
+        shortlists: Those of int8.
     """
     weights = random_weights(sizes, vocabulary, seed)
     variants = {}
     precisions: tuple[Precision, ...] = ("fp32", "int8")
     for precision in precisions:
         (folder / precision).mkdir(parents=True)
-        files = write_graphs(sizes.plan, weights, folder / precision, precision)
-        variants[precision] = Variant(
-            encoder=describe_file(files.encoder, folder),
-            step=describe_file(files.step, folder),
-            weights=describe_file(files.weights, folder),
-        )
+        own = shortlists if precision == "int8" else None
+        files = write_graphs(sizes.plan, weights, folder / precision, precision, shortlists=own)
+        variants[precision] = describe_variant(files, folder)
     states = [f"state_{i}" for i in range(sizes.plan.num_states)]
     manifest = Manifest.model_construct(
         name="random",

@@ -73,6 +73,13 @@ class Clocked:
         return found
 
 
+def random_sources(count: int, vocabulary: int) -> list[list[int]]:
+    """Draw sentences of SOURCE_TOKENS tokens, always the same ones."""
+    random = np.random.default_rng(0)
+    words = random.integers(FIRST_WORD, vocabulary, (count, SOURCE_TOKENS - 1))
+    return [[*source, EOS] for source in words.tolist()]
+
+
 class ForcedDecoding:
     """Decodes the same random sentences over and over."""
 
@@ -82,15 +89,14 @@ class ForcedDecoding:
         self._bundle = bundle
         self._vocabulary = vocabulary
         self._seconds, self._clock = seconds, clock
-        self._sessions: dict[str, Sessions] = {}
+        self.sessions: dict[str, Sessions] = {}
+        """By variant, opened when they are needed first."""
 
     def sample(self, case: Case) -> Sample:
         """Let all workers decode batch after batch for a while."""
-        if case.variant not in self._sessions:
-            self._sessions[case.variant] = Sessions(self._bundle, variant=case.variant)
-        random = np.random.default_rng(0)
-        words = random.integers(FIRST_WORD, self._vocabulary, (case.batch, SOURCE_TOKENS - 1))
-        sources = [[*source, EOS] for source in words.tolist()]
+        if case.variant not in self.sessions:
+            self.sessions[case.variant] = Sessions(self._bundle, variant=case.variant)
+        sources = random_sources(case.batch, self._vocabulary)
         with ThreadPoolExecutor(case.workers) as pool:
             found = list(pool.map(lambda _: self._decode(case, sources), range(case.workers)))
         return Sample(
@@ -102,7 +108,7 @@ class ForcedDecoding:
         )
 
     def _decode(self, case: Case, sources: Sequence[Sequence[int]]) -> Sample:
-        sessions = Clocked(self._sessions[case.variant], self._clock)
+        sessions = Clocked(self.sessions[case.variant], self._clock)
         options = SearchOptions(width=case.width, max_tokens=TARGET_TOKENS)
         began, passes = self._clock(), 0
         while (seconds := self._clock() - began) < self._seconds:

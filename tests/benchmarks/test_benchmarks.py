@@ -92,6 +92,17 @@ def test_policies_are_compared_at_saturation_and_at_every_load(tiny_bundle, tmp_
     assert min(column(report, "fp32: Arrivals", "p50 ms")) > 0
 
 
+@pytest.mark.slow
+def test_shortlists_are_measured_beside_the_whole_vocabulary(listed_bundle, tmp_path):
+    few = ["--vocabularies", "2000", "--batches", "1", "3", "--rounds", "1", "--seconds", "0.01"]
+
+    report = run("shortlist", listed_bundle, tmp_path, *few, "--lines", "4")
+
+    assert column(report, "Decoder, 2,000 tokens", "columns") == [500, 1000, 1500] * 2
+    assert min(column(report, "Encoder and decoder", "batch 3")) > 0
+    assert min(column(report, "Real text", "with")) > 0
+
+
 def test_tables_of_the_document_are_those_of_the_results():
     text = README.read_text(encoding="utf-8")
 

@@ -215,7 +215,9 @@ def test_graphs_that_do_not_follow_the_network_are_not_published(run, trained, t
 def again(bundle, run, folder, console):
     """The bundle made again as version 4, from its own graphs and with another search."""
     text = run.toml.replace('version = "3"', 'version = "4"')
-    (folder / "again.toml").write_text(text.replace("beams = [1, 2]", "beams = [1, 3]"))
+    text = text.replace("beams = [1, 2]", "beams = [1, 3]")
+    listed = "shortlist = { likeliest = 3, frequent = 4 }"
+    (folder / "again.toml").write_text(text.replace("[export]", f"[export]\n{listed}"))
     renewed = open_run(folder / "again.toml", folder, folder / "other runs")
     return export(renewed, trained_of_bundle(renewed, bundle.path), folder / "bundles", console)
 
@@ -240,6 +242,24 @@ def test_bundle_made_from_a_bundle_is_searched_and_measured_anew(again):
     assert swept == {(1, 0.6), (3, 0.6), (3, 1.0)}
     assert {score.variant for score in again.manifest.scores} == {"int8"}
     assert "beams = [1, 3]" in again.manifest.provenance.recipe
+
+
+def test_shortlists_are_counted_from_the_training_text_and_weighed(again, bundle):
+    variant = again.manifest.variants["int8"]
+    shortlists, tokenizer = again.shortlists(variant.shortlists), again.tokenizer()
+    own = {
+        tokenizer.decode([id]) for id in shortlists.choose([tokenizer.encode("zwei")[0]]).tolist()
+    }
+
+    assert variant.shortlist_cost.sentences == 2 * 6
+    # Those of int8 without shortlists, which are its own beside fp32.
+    references = [row.reference for row in variant.shortlist_cost.rows]
+    assert references == [row.score for row in variant.cost.rows]
+    assert "two" in own
+    assert len(own) <= 4
+    card = again.file(again.manifest.card).read_text(encoding="utf-8")
+    assert "int8 has shortlists" in card
+    assert bundle.manifest.variants["int8"].shortlists is None
 
 
 def test_first_origin_of_weights_is_kept(again, run):

@@ -8,7 +8,7 @@ from models.bundle import MANIFEST, Direction, Score
 from service.engine import TranslationOptions, open_translator
 from tests.conftest import PLAN, SENTENCES, random_weights
 from training.corpus import HeldOut
-from training.gate import check_cost, mean_bleu, weigh
+from training.gate import check_cost, check_shortlist_cost, mean_bleu, weigh
 from training.graph_reader import describe_variant
 from training.graphs import write_graphs
 from training.measurements import Search, measure
@@ -155,3 +155,16 @@ def test_variant_whose_translations_collapse_is_refused(tiny_bundle, dev, tmp_pa
 
     with pytest.raises(ValueError, match="where fp32 scores 100"):
         check_cost("int8", cost, 0.2)
+
+
+def test_shortlists_that_lose_too_much_are_refused():
+    reference = {GREEDY: (30.0, 20.0), BEAM: (31.0, 21.0)}
+    check_shortlist_cost(
+        "int8", cost_of({GREEDY: (29.9, 19.8), BEAM: (31.2, 21.0)}, reference), 0.2
+    )
+
+    cost = cost_of({GREEDY: (30.0, 20.0), BEAM: (30.8, 20.6)}, reference)
+    with pytest.raises(
+        ValueError, match=r"int8 with shortlists scores 25\.70 BLEU .* int8 without"
+    ):
+        check_shortlist_cost("int8", cost, 0.2)
