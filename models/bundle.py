@@ -42,7 +42,6 @@ from models.manifest import (
     Variant,
     VariantName,
 )
-from models.shortlist import Shortlists
 from models.tokenizer import Tokenizer
 
 # The manifest's parts come through this door too, so that users of bundles need no second one.
@@ -128,21 +127,6 @@ class Bundle:
             reason = f"has {tokenizer.size} pieces, the manifest says {info.size}"
             raise _damaged(self.path, info.file.path, reason)
         return tokenizer
-
-    def shortlists(self, entry: File) -> Shortlists:
-        """Load a file of shortlists.
-
-        Raises:
-            DamagedBundle: it holds none, or not those of the vocabulary.
-        """
-        try:
-            shortlists = Shortlists.open(self.file(entry))
-        except ValueError as error:
-            raise _damaged(self.path, entry.path, f"cannot be read: {error}") from error
-        if shortlists.size != self.manifest.tokenizer.size:
-            reason = f"has {shortlists.size} rows, the manifest says {self.manifest.tokenizer.size}"
-            raise _damaged(self.path, entry.path, reason)
-        return shortlists
 
 
 def publish(draft: Path, root: Path) -> Bundle:

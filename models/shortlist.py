@@ -17,6 +17,25 @@ import numpy as np
 from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
+from models.bundle import Bundle, DamagedBundle, File
+
+
+def open_shortlists(bundle: Bundle, file: File) -> "Shortlists":
+    """Load the shortlists of a bundle.
+
+    Raises:
+        DamagedBundle: the file holds none, or not those of the vocabulary.
+    """
+    try:
+        shortlists = Shortlists.open(bundle.file(file))
+    except ValueError as error:
+        raise DamagedBundle(f"{bundle.path}: {file.path} cannot be read: {error}") from error
+    size = bundle.manifest.tokenizer.size
+    if shortlists.size != size:
+        reason = f"has {shortlists.size} rows, the manifest says {size}"
+        raise DamagedBundle(f"{bundle.path}: {file.path} {reason}")
+    return shortlists
+
 
 class Shortlists:
     """The target tokens for each source token.

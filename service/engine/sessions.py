@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bundle import Bundle, VariantName
-from models.shortlist import Shortlists
+from models.shortlist import Shortlists, open_shortlists
 from service.engine.device import CUDA_LOCK, CannotRun, Device, check_runtime
 from service.engine.search import StepResult
 
@@ -87,7 +87,7 @@ class Sessions:
         self._encoded = ["keys_NAS", "memory_NSM", *(f"{name}_NH" for name in self.states)]
         self._next_states = [f"next_{name}_NKH" for name in self.states]
         self._opened: dict[tuple[GraphName, bool], onnxruntime.InferenceSession] = {}
-        self.shortlists = open_shortlists(bundle, self.variant, shortlist)
+        self.shortlists = choose_shortlists(bundle, self.variant, shortlist)
         """Which tokens a sentence chooses among, if not all; the step wants columns then."""
         self._encoder = self.open("encoder")
         if self.shortlists is None:
@@ -158,7 +158,7 @@ def choose_variant(bundle: Bundle, device: Device, wanted: VariantChoice) -> Var
     )
 
 
-def open_shortlists(
+def choose_shortlists(
     bundle: Bundle, variant: VariantName, wanted: ShortlistChoice
 ) -> Shortlists | None:
     """Return the shortlists of a variant, or None if it has none or none are wanted.
@@ -170,7 +170,7 @@ def open_shortlists(
     file = bundle.manifest.variants[variant].shortlists
     if wanted == "on" and file is None:
         raise CannotRun(f"variant {variant} of {bundle.identity} has no shortlists")
-    return None if wanted == "off" or file is None else bundle.shortlists(file)
+    return None if wanted == "off" or file is None else open_shortlists(bundle, file)
 
 
 class _SharedPool:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.bundle import Bundle, DamagedBundle, Variant
-from models.shortlist import Shortlists
+from models.shortlist import Shortlists, open_shortlists
 
 ROWS = [[0], [1, 4], [], [3, 5, 4], [5], [0, 4]]
 
@@ -76,7 +76,7 @@ def test_shortlists_of_another_vocabulary_are_refused(listed_bundle, tmp_path):
     make_shortlists().save(bundle.file(file))
 
     with pytest.raises(DamagedBundle, match=r"int8/shortlists\.npz has 6 rows, the manifest says"):
-        bundle.shortlists(file)
+        open_shortlists(bundle, file)
 
 
 @pytest.mark.parametrize("part", ["columns", "shortlist_step", "shortlists"])

@@ -9,6 +9,7 @@ import torch
 from rich.console import Console
 
 from models.bundle import Bundle, Direction, Training, find_bundles
+from models.shortlist import open_shortlists
 from models.tokenizer import EOS
 from service.engine import TranslationOptions, open_translator
 from service.evaluation import score
@@ -246,7 +247,7 @@ def test_bundle_made_from_a_bundle_is_searched_and_measured_anew(again):
 
 def test_shortlists_are_counted_from_the_training_text_and_weighed(again, bundle):
     variant = again.manifest.variants["int8"]
-    shortlists, tokenizer = again.shortlists(variant.shortlists), again.tokenizer()
+    shortlists, tokenizer = open_shortlists(again, variant.shortlists), again.tokenizer()
     own = {
         tokenizer.decode([id]) for id in shortlists.choose([tokenizer.encode("zwei")[0]]).tolist()
     }
