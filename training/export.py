@@ -151,13 +151,14 @@ def _weigh(
             continue
         scores = _score_dev(run, draft, name, "off", searches, console)
         cost = weigh(scores, reference)
-        console.print(f"{name}: {describe_cost(cost)}")
+        console.print(f"{name}: {describe_cost(cost)}", soft_wrap=True)
         check_cost(name, cost, max_loss)
         update = {"cost": cost}
         if variant.shortlists is not None:
             listed = _score_dev(run, draft, name, "on", searches, console)
             cost = weigh(listed, scores)
-            console.print(f"{name} with shortlists: {describe_cost(cost, without(name))}")
+            said = describe_cost(cost, without(name))
+            console.print(f"{name} with shortlists: {said}", soft_wrap=True)
             check_shortlist_cost(name, cost, max_loss)
             update["shortlist_cost"] = cost
         variants[name] = variant.model_copy(update=update)

@@ -3,7 +3,7 @@
 Activations are unsigned around 128, weights signed with a scale for each output. All that is
 rounded is bounded by 1: outputs of cells, the context between them, what went through tanh.
 So one step is 1/127, always, and no text is needed to find scales. Measured on the bundle
-tatoeba-de-en/1: a smaller step for any one tensor brought the log-probabilities no nearer to
+tatoeba-de-en/2: a smaller step for any one tensor brought the log-probabilities no nearer to
 single precision, mostly away from it (the readout at 0.85/127: from 0.0004 to 0.05 nats).
 Greedy BLEU on all of its dev set: 39.51 and 32.03, in single precision 39.48 and 32.07.
 
@@ -102,7 +102,7 @@ def round_weight(weight_OI: NDArray[Any]) -> tuple[NDArray[np.int8], NDArray[np.
 
     Without VNNI instructions the kernels add the products of inputs 0 and 1, 2 and 3, ... in
     16 bits, with saturation. So weights of one sign in such a pair add up to 128 at most:
-    255 x 128 = 32640 still fits. On the bundle tatoeba-de-en/1 the log-probabilities are then
+    255 x 128 = 32640 still fits. On the bundle tatoeba-de-en/2 the log-probabilities are then
     0.00025 nats from those in single precision, as with 8 bits and no such bound; 7 bits, which
     fit in any pair, make it 0.00043, and 7 bits for activations instead 0.00062. Emulated
     processors without VNNI (Haswell in QEMU) computed all its products exactly, those of

@@ -6,10 +6,10 @@ It knows neither HTTP nor settings; whoever opens it hands it numbers.
 """
 
 from service.engine.detector import Detection
+from service.engine.hypothesis import FinishReason, SearchOptions
 from service.engine.library import Library
 from service.engine.model import EngineOptions, ModelDescription, open_translator
 from service.engine.registry import Models, is_same_language
-from service.engine.search import FinishReason, SearchOptions
 from service.engine.sessions import ShortlistChoice
 from service.engine.translator import (
     SentenceAttention,

@@ -18,8 +18,8 @@ import numpy as np
 from models.tokenizer import PAD
 from service.engine.cuda_graphs import CudaGraphs, DeviceTensor, Integers, Moves
 from service.engine.cuda_table import Table
+from service.engine.hypothesis import StepResult
 from service.engine.onnx_batch import MASKED, round_up
-from service.engine.search import StepResult
 
 ROWS = (32, 128, 512, 1024)
 """Sizes of tables, in rows; beyond the last, twice as many as often as needed."""

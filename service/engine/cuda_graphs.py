@@ -16,7 +16,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from service.engine.device import CUDA_LOCK
-from service.engine.search import StepResult
+from service.engine.hypothesis import StepResult
 from service.engine.sessions import Sessions
 
 Integers = NDArray[np.int64]

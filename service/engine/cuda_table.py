@@ -18,8 +18,8 @@ from service.engine.cuda_graphs import (
     DeviceTensor,
     GraphName,
 )
+from service.engine.hypothesis import StepResult
 from service.engine.onnx_batch import MASKED
-from service.engine.search import StepResult
 
 Integers = NDArray[np.int64]
 

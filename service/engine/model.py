@@ -16,9 +16,9 @@ from models.tokenizer import EOS, Tokenizer
 from service import metrics
 from service.engine.batches import batch_maker
 from service.engine.device import DeviceChoice, Mode, choose_device, default_workers
+from service.engine.hypothesis import SearchOptions
 from service.engine.policy import Policy
 from service.engine.scheduler import Scheduler
-from service.engine.search import SearchOptions
 from service.engine.sessions import Sessions, ShortlistChoice, VariantChoice
 from service.engine.translator import Translator
 from service.errors import UnsupportedPair

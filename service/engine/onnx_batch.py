@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.tokenizer import PAD
-from service.engine.search import StepResult
+from service.engine.hypothesis import StepResult
 from service.engine.sessions import Sessions
 from service.engine.shortlists import LiveShortlists
 
@@ -70,6 +70,8 @@ class _Memory:
     def arrange(self, order_N: NDArray[np.int64]) -> None:
         """Keep these sentences, in this order; those who stay in place are not touched."""
         moved = np.flatnonzero(order_N != np.arange(len(order_N)))
+        if not len(moved) and len(order_N) == self._count:
+            return
         self._count = len(order_N)
         if len(moved):
             tensors = (self._keys_NAS, self._memory_NSM, self._mask_NS, self._lengths_N)

@@ -22,8 +22,8 @@ from service import metrics
 from service.engine.admission import Admission
 from service.engine.deadlines import Deadlines
 from service.engine.forecast import Forecast
+from service.engine.hypothesis import Hypothesis, SearchOptions
 from service.engine.policy import Policy
-from service.engine.search import Hypothesis, SearchOptions
 from service.engine.waiting_line import Priority, Sentence
 from service.engine.waiting_room import Vacancy, WaitingRoom
 from service.engine.worker import MakeBatch, Worker, fail

@@ -9,76 +9,23 @@ candidates for each row, S source positions, T target positions.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from service.engine.attention_trace import AttentionTrace
+from service.engine.hypothesis import BOS, EOS, FinishReason, Hypothesis, SearchOptions, StepResult
 from service.engine.repetition import CHECK_STEPS, blocked_tokens, surplus_tokens
 
-BOS, EOS = 1, 2
-
-FinishReason = Literal["eos", "length", "repetition"]
+T = TypeVar("T", bound=np.generic)
 
 # Target positions there is room for at first.
 _MIN_PREFIX = 32
 
 
-@dataclass(frozen=True, slots=True)
-class SearchOptions:
-    """How to search; sentences in one batch may differ in all but the width."""
-
-    width: int = 1
-    """Hypotheses kept after each step."""
-    length_penalty: float = 1.0
-    """Exponent of the length normalisation, at least 0; 0 turns it off."""
-    max_tokens: int = 256
-    """Target length at which decoding stops, EOS included."""
-    num_best: int = 1
-    """Hypotheses the caller wants; search may end once no other can get among them."""
-    no_repeat_ngram: int = 0
-    """No n-gram of so many tokens occurs twice; 0 turns it off."""
-    coverage_penalty: float = 0.0
-    """Weight of the penalty for source tokens that got little attention; 0 turns it off."""
-    with_attention: bool = False
-    """Whether hypotheses tell what they attended to."""
-    num_tags: int = 0
-    """Source tokens at the beginning that nothing translates, so that they need no coverage."""
-
-    @property
-    def reads_attention(self) -> bool:
-        """Whether the search needs the attention weights of every step."""
-        return self.with_attention or self.coverage_penalty > 0
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Hypothesis:
-    """A target sentence, ended by EOS or cut off."""
-
-    score: float
-    """Length-normalised log-probability, natural logarithm, less the coverage penalty."""
-    tokens: tuple[int, ...] = field(compare=False)
-    """Token ids without BOS and EOS."""
-    finish_reason: FinishReason = field(compare=False, default="eos")
-    """`length` if cut off at `max_tokens`, `repetition` if nothing but copies followed."""
-    attention_TS: NDArray[np.float32] | None = field(compare=False, default=None)
-    """What each token, EOS included, attended to, if asked for."""
-
-
-class StepResult(NamedTuple):
-    """What a model thinks may follow in each row."""
-
-    scores_NKC: NDArray[np.float32]
-    """Log-probabilities, best first."""
-    tokens_NKC: NDArray[np.int64]
-    attention_NKS: NDArray[np.float32] | None = None
-    """The weights of this step, if asked for."""
-
-
 Totals = NDArray[np.float64]
-Selection = tuple[NDArray[np.int64], Totals, list[tuple[int, int]]]
+Selection = tuple[NDArray[np.int64] | None, Totals, list[tuple[int, int]]]
 
 
 class Beams:
@@ -102,8 +49,8 @@ class Beams:
         self._prefixes_NKT = np.zeros((0, width, _MIN_PREFIX), np.int32)
         # Also what follows from these, lest every step compute it anew.
         self._has_done = False
-        self._places_N1 = np.zeros((0, 1), np.int64)
         self._longest = 0
+        self._count_places()
 
     def __len__(self) -> int:
         return len(self._options)
@@ -163,15 +110,16 @@ class Beams:
         totals_NK = np.full((count, self._width), -np.inf)
         totals_NK[:, 0] = 0
         parents_NK = np.repeat(np.array(rows, np.int64)[:, None], self._width, axis=1)
-        self._max_tokens_N = np.append(self._max_tokens_N, [o.max_tokens for o in options])
-        self._totals_NK = np.concatenate([self._totals_NK, totals_NK])
-        self._parents_NK = np.concatenate([self._parents_NK, parents_NK])
-        self._tokens_NK = np.concatenate([self._tokens_NK, np.full_like(parents_NK, BOS)])
-        self._steps_N = np.pad(self._steps_N, (0, count))
-        self._num_ended_N = np.pad(self._num_ended_N, (0, count))
-        self._is_done_N = np.pad(self._is_done_N, (0, count))
-        self._prefixes_NKT = np.pad(self._prefixes_NKT, ((0, count), (0, 0), (0, 0)))
-        self._places_N1 = np.arange(len(self))[:, None]
+        size = self._prefixes_NKT.shape[2]
+        self._max_tokens_N = _append(self._max_tokens_N, [each.max_tokens for each in options])
+        self._totals_NK = _append(self._totals_NK, totals_NK)
+        self._parents_NK = _append(self._parents_NK, parents_NK)
+        self._tokens_NK = _append(self._tokens_NK, np.full_like(parents_NK, BOS))
+        self._steps_N = _append(self._steps_N, [0] * count)
+        self._num_ended_N = _append(self._num_ended_N, [0] * count)
+        self._is_done_N = _append(self._is_done_N, [False] * count)
+        self._prefixes_NKT = _append(self._prefixes_NKT, np.zeros((count, self._width, size)))
+        self._count_places()
 
     def keep(self, keep_N: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Forget the sentences that are False here; return which now stands at each place.
@@ -190,8 +138,8 @@ class Beams:
         self._totals_NK, self._parents_NK = self._totals_NK[order], self._parents_NK[order]
         self._tokens_NK, self._prefixes_NKT = self._tokens_NK[order], self._prefixes_NKT[order]
         self._has_done = bool(self._is_done_N.any())
-        self._places_N1 = np.arange(len(self))[:, None]
         self._longest = int(self._steps_N.max(initial=0))
+        self._count_places()
         return order
 
     def advance(self, result: StepResult) -> None:
@@ -208,12 +156,14 @@ class Beams:
         totals_NX = totals_NKC.reshape(len(self), -1)
         tokens_NX = tokens_NKC.reshape(totals_NX.shape)
         select = self._select if totals_NX.shape[1] > 1 else self._select_only
-        chosen_NK, live_NK, ended = select(totals_NX, tokens_NX == EOS)
+        chosen_NK, totals_NK, ended = select(totals_NX, tokens_NX == EOS)
         for n, i in ended:
             self._end(n, i // tokens_NKC.shape[2], float(totals_NX[n, i]))
-        self._continue(
-            chosen_NK // tokens_NKC.shape[2], live_NK, tokens_NX[self._places_N1, chosen_NK]
-        )
+        if chosen_NK is None:
+            self._continue(self._first_N1, totals_NK, tokens_NX)
+        else:
+            tokens_NK = tokens_NX[self._places_N1, chosen_NK]
+            self._continue(chosen_NK // tokens_NKC.shape[2], totals_NK, tokens_NK)
         self._stop_loops()
         self._mark_done()
 
@@ -231,10 +181,13 @@ class Beams:
         """See `_select`: what it does where there is one row with one candidate."""
         ended_N1 = is_end_NX & ~self._is_done_N[:, None] if self._has_done else is_end_NX
         ended = [(n, 0) for n in np.flatnonzero(ended_N1).tolist()]
-        return np.zeros_like(self._places_N1), np.where(is_end_NX, -np.inf, totals_NX), ended
+        return None, np.where(is_end_NX, -np.inf, totals_NX), ended
 
     def _select(self, totals_NX: Totals, is_end_NX: NDArray[np.bool_]) -> Selection:
-        """Return the candidates that go on, their totals, and sentence and index of what ends."""
+        """Return the candidates that go on, their totals, and sentence and index of what ends.
+
+        None stands for the only candidate there is.
+        """
         order_NX = np.argsort(-totals_NX, axis=1, kind="stable")
         is_alive_NX = totals_NX[self._places_N1, order_NX] > -np.inf
         is_end_NX = is_end_NX[self._places_N1, order_NX]
@@ -285,6 +238,10 @@ class Beams:
                 if surplus:
                     self._end(n, k, float(self._totals_NK[n, k]), surplus)
                     self._totals_NK[n, k] = -np.inf
+
+    def _count_places(self) -> None:
+        self._places_N1 = np.arange(len(self))[:, None]
+        self._first_N1 = np.zeros_like(self._places_N1)
 
     def _end(self, n: int, k: int, total: float, surplus: int | None = None) -> None:
         """Note that a row has ended: by EOS, or by a loop of so many tokens."""
@@ -340,6 +297,10 @@ class Beams:
         scores = sorted(each.score for each in self._ended[n] if each.finish_reason == "eos")
         reach = best_total / _norm(options.max_tokens, options.length_penalty)
         return len(scores) >= options.num_best and scores[-options.num_best] >= reach
+
+
+def _append(old: NDArray[T], new: ArrayLike) -> NDArray[T]:
+    return np.concatenate([old, np.asarray(new, old.dtype)])
 
 
 def _norm(num_tokens: int, length_penalty: float) -> float:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from models.bundle import Bundle, VariantName
 from models.shortlist import Shortlists, open_shortlists
 from service.engine.device import CUDA_LOCK, CannotRun, Device, check_runtime
-from service.engine.search import StepResult
+from service.engine.hypothesis import StepResult
 
 # Before the import, which fails without a build of ONNX Runtime and misleads with two.
 check_runtime()

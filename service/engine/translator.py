@@ -19,8 +19,8 @@ import numpy as np
 
 from models.bundle import Decoding
 from models.tokenizer import Tokenizer
+from service.engine.hypothesis import EOS, FinishReason, Hypothesis, SearchOptions
 from service.engine.scheduler import Scheduler
-from service.engine.search import EOS, FinishReason, Hypothesis, SearchOptions
 from service.engine.segmenter import Segmentation, segment
 from service.engine.waiting_line import Priority
 from service.errors import InvalidRequest, Overloaded

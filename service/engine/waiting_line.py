@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Literal
 
+from service.engine.hypothesis import Hypothesis, SearchOptions
 from service.engine.policy import Policy
-from service.engine.search import Hypothesis, SearchOptions
 
 Priority = Literal["interactive", "batch"]
 

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service import metrics
-from service.engine.search import Beams, FinishReason, StepResult
+from service.engine.hypothesis import FinishReason, StepResult
+from service.engine.search import Beams
 from service.engine.waiting_line import Sentence
 from service.errors import ModelFailure, ServiceError
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Protocol
 
+from service.engine.hypothesis import Hypothesis, SearchOptions
 from service.engine.policy import Policy
-from service.engine.search import Beams, Hypothesis, SearchOptions
+from service.engine.search import Beams
 from service.engine.waiting_line import Sentence, WaitingLine
 from service.engine.worker import LiveBatch
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from service.engine.hypothesis import Hypothesis, SearchOptions
 from service.engine.onnx_batch import OnnxBatch
-from service.engine.search import Beams, Hypothesis, SearchOptions
+from service.engine.search import Beams
 from service.engine.sessions import Sessions
 
 

@@ -11,7 +11,7 @@ from engine_side import decode
 
 from models.bundle import Bundle
 from models.tokenizer import EOS
-from service.engine.search import SearchOptions
+from service.engine.hypothesis import SearchOptions
 from service.engine.sessions import Sessions
 
 SOURCE_TOKENS, TARGET_TOKENS = 14, 16

@@ -18,9 +18,9 @@ from models.tokenizer import BOS, EOS
 from service.engine.cuda_batch import CudaBatch
 from service.engine.cuda_graphs import CudaGraphs
 from service.engine.device import Device
+from service.engine.hypothesis import SearchOptions, StepResult
 from service.engine.onnx_batch import OnnxBatch
 from service.engine.scheduler import Scheduler
-from service.engine.search import SearchOptions, StepResult
 from service.engine.sessions import Sessions, open_session
 from service.engine.worker import MakeBatch
 from training.cuda_graphs import CANDIDATES

@@ -26,7 +26,7 @@ from report import RESULTS, Report, Table
 
 from models.bundle import Bundle, Manifest, Variant, describe_file
 from models.tokenizer import EOS
-from service.engine.search import SearchOptions
+from service.engine.hypothesis import SearchOptions
 from service.engine.sessions import Sessions
 from training.graphs import write_graphs
 

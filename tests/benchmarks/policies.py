@@ -34,10 +34,10 @@ from report import Report, Table
 
 from models.bundle import Bundle
 from models.tokenizer import EOS
+from service.engine.hypothesis import Hypothesis, SearchOptions
 from service.engine.onnx_batch import OnnxBatch
 from service.engine.policy import Policy
 from service.engine.scheduler import Scheduler
-from service.engine.search import Hypothesis, SearchOptions
 from service.engine.sessions import Sessions
 
 PLAIN = "whole batches, wait for the longest"

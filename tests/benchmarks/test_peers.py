@@ -11,7 +11,7 @@ from peer_environments import CannotInstall, Environment, prepare
 from peer_process import Failed, Process
 
 from models.tokenizer import EOS
-from service.engine.search import SearchOptions
+from service.engine.hypothesis import SearchOptions
 from service.engine.sessions import Sessions
 from training.graphs import Plan
 

@@ -15,7 +15,7 @@ from bench_models import MODEL_L, MODEL_M, build_bundle, count_parameters
 from engine_side import decode
 
 from models.tokenizer import EOS
-from service.engine.search import SearchOptions
+from service.engine.hypothesis import SearchOptions
 from service.engine.sessions import Sessions
 
 NETWORKS = {"L": MODEL_L, "M": MODEL_M}

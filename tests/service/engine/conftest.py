@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from service.engine.hypothesis import EOS, Hypothesis, SearchOptions, StepResult
 from service.engine.scheduler import Scheduler
-from service.engine.search import EOS, Hypothesis, SearchOptions, StepResult
 from service.engine.worker import MakeBatch
 
 GREEDY = SearchOptions(width=1)

@@ -2,8 +2,8 @@ import pytest
 
 from service.engine.admission import Admission
 from service.engine.forecast import Forecast
+from service.engine.hypothesis import SearchOptions
 from service.engine.policy import Policy
-from service.engine.search import SearchOptions
 from service.engine.waiting_line import Priority, Sentence
 from service.engine.waiting_room import WaitingRoom
 from service.errors import Overloaded

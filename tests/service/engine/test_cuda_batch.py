@@ -7,8 +7,9 @@ from models.bundle import Bundle, describe_file
 from service.engine.cuda_batch import CudaBatch
 from service.engine.cuda_graphs import CudaGraphs
 from service.engine.device import CannotRun
+from service.engine.hypothesis import BOS, EOS, Hypothesis, SearchOptions, StepResult
 from service.engine.onnx_batch import OnnxBatch
-from service.engine.search import BOS, EOS, Beams, Hypothesis, SearchOptions, StepResult
+from service.engine.search import Beams
 from service.engine.sessions import Sessions
 from tests.conftest import PLAN, random_weights
 from training.cuda_graphs import CANDIDATES

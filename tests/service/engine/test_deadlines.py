@@ -4,7 +4,7 @@ from time import monotonic
 import pytest
 
 from service.engine.deadlines import Deadlines
-from service.engine.search import SearchOptions
+from service.engine.hypothesis import SearchOptions
 from service.engine.waiting_line import Sentence
 from service.errors import DeadlineExceeded
 

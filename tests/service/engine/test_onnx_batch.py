@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from service.engine.hypothesis import BOS, EOS, Hypothesis, SearchOptions
 from service.engine.onnx_batch import OnnxBatch
-from service.engine.search import BOS, EOS, Beams, Hypothesis, SearchOptions
+from service.engine.search import Beams
 from service.engine.sessions import Sessions
 
 

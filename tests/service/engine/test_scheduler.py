@@ -3,9 +3,9 @@ import threading
 import pytest
 from prometheus_client import REGISTRY
 
+from service.engine.hypothesis import SearchOptions
 from service.engine.policy import Policy
 from service.engine.scheduler import Scheduler
-from service.engine.search import SearchOptions
 from service.errors import InvalidRequest, Overloaded
 from tests.service.engine.conftest import (
     BEAM,

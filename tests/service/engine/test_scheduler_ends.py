@@ -6,8 +6,8 @@ from time import monotonic
 import pytest
 from prometheus_client import REGISTRY
 
+from service.engine.hypothesis import SearchOptions
 from service.engine.scheduler import Scheduler
-from service.engine.search import SearchOptions
 from service.errors import DeadlineExceeded, Overloaded
 from tests.service.engine.conftest import (
     GREEDY,

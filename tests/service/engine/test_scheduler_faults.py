@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.engine.hypothesis import Hypothesis, SearchOptions
 from service.engine.policy import Policy
 from service.engine.scheduler import Scheduler
-from service.engine.search import Hypothesis, SearchOptions
 from service.engine.waiting_line import Sentence
 from service.engine.worker import Worker
 from service.errors import DeadlineExceeded, ModelFailure, Overloaded

@@ -7,8 +7,9 @@ from itertools import pairwise, product
 import numpy as np
 import pytest
 
+from service.engine.hypothesis import EOS, Hypothesis, SearchOptions, StepResult
 from service.engine.repetition import blocked_tokens
-from service.engine.search import EOS, Beams, Hypothesis, SearchOptions, StepResult
+from service.engine.search import Beams
 
 VOCABULARY = 5
 MAX_TOKENS = 5

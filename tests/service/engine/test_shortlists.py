@@ -5,8 +5,8 @@ import pytest
 
 from models.tokenizer import BOS, EOS
 from service.engine.device import CannotRun
+from service.engine.hypothesis import SearchOptions
 from service.engine.onnx_batch import OnnxBatch
-from service.engine.search import SearchOptions
 from service.engine.sessions import Sessions
 from service.engine.shortlists import LiveShortlists
 from tests.service.engine.test_onnx_batch import decode, outcome, random_source

@@ -11,8 +11,8 @@ from time import monotonic
 import numpy as np
 import pytest
 
+from service.engine.hypothesis import EOS, Hypothesis, SearchOptions
 from service.engine.scheduler import Scheduler
-from service.engine.search import EOS, Hypothesis, SearchOptions
 from service.engine.translator import TranslationOptions, Translator
 from service.errors import DeadlineExceeded, InvalidRequest, ModelFailure, Overloaded
 

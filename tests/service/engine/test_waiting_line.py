@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.engine.hypothesis import SearchOptions
 from service.engine.policy import Policy
-from service.engine.search import SearchOptions
 from service.engine.waiting_line import Sentence, WaitingLine
 
 UNBOUNDED = 10**9

@@ -1,8 +1,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.engine.hypothesis import SearchOptions
 from service.engine.policy import Policy
-from service.engine.search import SearchOptions
 from service.engine.waiting_line import Priority, Sentence
 from service.engine.waiting_room import Vacancy, WaitingRoom
 
