@@ -115,7 +115,7 @@ class OnnxBatch:
                 self._sessions.shortlists, self._sessions.columns, self._width
             )
         # The sentences that the rows of the last step, and the newcomers behind them, are of.
-        self._sentences_P = np.zeros(0, np.int64)
+        self._sentences_P = self._places_P = np.zeros(0, np.int64)
 
     def admit(self, sources: Sequence[Sequence[int]]) -> range:
         """Encode sources, append one row for each, and return the new rows' indices."""
@@ -164,7 +164,9 @@ class OnnxBatch:
         feed.update(zip(self._sessions.state_inputs, self._states, strict=True))
         result, states = self._sessions.step(feed, with_attention=with_attention)
         self._states = [state_NKH.reshape(-1, state_NKH.shape[2]) for state_NKH in states]
-        self._sentences_P = np.repeat(np.arange(len(parents_NK)), self._width)
+        if len(self._places_P) != parents_NK.size:
+            self._places_P = np.repeat(np.arange(len(parents_NK)), self._width)
+        self._sentences_P = self._places_P
         return [result]
 
 

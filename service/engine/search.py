@@ -188,20 +188,16 @@ class Beams:
 
         None stands for the only candidate there is.
         """
-        order_NX = np.argsort(-totals_NX, axis=1, kind="stable")
-        is_alive_NX = totals_NX[self._places_N1, order_NX] > -np.inf
-        is_end_NX = is_end_NX[self._places_N1, order_NX]
-        # The first `width` that go on stay live; an EOS counts if it comes before the last
-        # of these.
-        goes_on_NX = is_alive_NX & ~is_end_NX
-        rank_NX: NDArray[np.int64] = np.cumsum(goes_on_NX, axis=1) - goes_on_NX
-        is_ended_NX = is_alive_NX & is_end_NX & (rank_NX < self._width) & ~self._is_done_N[:, None]
-        ended = [(n, int(order_NX[n, x])) for n, x in np.argwhere(is_ended_NX).tolist()]
-        # Those that go on, in their order, and then any others as dead rows.
-        first_NK = np.argsort(~goes_on_NX, axis=1, kind="stable")[:, : self._width]
-        chosen_NK = order_NX[self._places_N1, first_NK]
-        is_live_NK = goes_on_NX[self._places_N1, first_NK]
-        totals_NK = np.where(is_live_NK, totals_NX[self._places_N1, chosen_NK], -np.inf)
+        going_NX = np.where(is_end_NX, -np.inf, totals_NX)
+        # Where fewer than `width` go on the others are dead, as their totals tell.
+        chosen_NK = np.argsort(-going_NX, axis=1, kind="stable")[:, : self._width]
+        totals_NK = going_NX[self._places_N1, chosen_NK]
+        # An EOS counts if it comes before the last of those that stay live.
+        is_ended_NX = is_end_NX & (totals_NX > totals_NK[:, -1:])
+        if self._has_done:
+            is_ended_NX &= ~self._is_done_N[:, None]
+        size = totals_NX.shape[1]
+        ended = [divmod(i, size) for i in np.flatnonzero(is_ended_NX).tolist()]
         return chosen_NK, totals_NK, ended
 
     def _continue(
