@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.api.dependencies import Intake
-from service.server import DrainingServer, serve
+from service.server import DrainingServer, listen, serve
 from service.settings import Settings
 
 TIMEOUT_SECONDS = 5
@@ -198,3 +199,11 @@ def test_signal_of_the_process_reaches_the_server(app):
 
     assert answers == [1]
     assert signal.getsignal(signal.SIGHUP) == before
+
+
+def test_answers_do_not_wait_for_what_the_client_has_received():
+    with listen("127.0.0.1", 0) as listening:
+        with socket.create_connection(listening.getsockname()):
+            accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
