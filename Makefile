@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 TORCH ?= torch==2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test slow bench format clean
+.PHONY: help serve test slow placement bench format clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -40,12 +40,15 @@ bench: $(VENV)/tested  ## measure speed, load and memory on this machine, and be
 	-$(BIN)/python tests/benchmarks/peers.py
 	$(BIN)/python tests/benchmarks/report.py
 
+placement: $(VENV)/tested .venv-gpu/ready  ## check that a GPU would run the decoder's graphs: no GPU, but gcc and 256 MB
+	$(BIN)/python -m pytest -m slow tests/placement
+
 format: $(VENV)/tested  ## rewrite the code in the house format
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
 clean:  ## remove the environment and all caches; runs and bundles stay
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) .venv-gpu build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps make a second run quick: nothing is installed until pyproject.toml changes.
@@ -59,6 +62,14 @@ $(VENV)/tested: $(BIN)/python pyproject.toml
 	@$(PIP) install --quiet "$(TORCH)"
 	@$(PIP) install --quiet -e ".[cpu,train,test]"
 	@touch $@ $(VENV)/served
+
+# The build of ONNX Runtime for GPUs cannot live beside the one for CPUs.
+.venv-gpu/ready: pyproject.toml
+	@echo "Installing ONNX Runtime for GPUs into .venv-gpu; this happens once ..."
+	@$(PYTHON) -m venv .venv-gpu
+	@.venv-gpu/bin/python -m pip --disable-pip-version-check install --quiet onnxruntime-gpu . || \
+	  { rm -rf .venv-gpu; exit 1; }
+	@touch $@
 
 # A link, which counts with the date of the Python it leads to: older than the stamps.
 $(BIN)/python:

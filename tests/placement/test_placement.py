@@ -1,11 +1,8 @@
 """Where ONNX Runtime puts the graphs on a GPU, found out without one.
 
 The build for GPUs runs over CUDA libraries that do nothing (`stub_cuda.py`), in an environment
-of its own, for it cannot share one with the build for CPUs:
-
-    python3 -m venv .venv-gpu
-    .venv-gpu/bin/pip install onnxruntime-gpu .
-    .venv/bin/python -m pytest -m slow tests/placement
+of its own, `.venv-gpu`, for it cannot share one with the build for CPUs. `make placement` makes
+the environment and runs these tests; without it they are skipped.
 """
 
 import json
@@ -29,7 +26,7 @@ DECODING = ("greedy", "beam", "step", "join")
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not PYTHON.exists(), reason="there is no .venv-gpu; see above"),
+    pytest.mark.skipif(not PYTHON.exists(), reason="there is no .venv-gpu: make placement"),
     pytest.mark.skipif(
         None in {shutil.which("gcc"), shutil.which("nm")}, reason="gcc and nm are needed"
     ),
