@@ -1,7 +1,8 @@
 """How long a sentence that arrives now will wait, from how fast the line went of late."""
 
-# With this, what a turn contributed to the measured speed is halved after 350 turns.
-_DECAY = 0.998
+# After so many seconds of a worker's turns what was measured before counts half: long enough for
+# many turns, short beside the wait that is bounded, for under load turns become slow.
+_HALF_LIFE_SECONDS = 1.0
 
 
 class Forecast:
@@ -21,8 +22,9 @@ class Forecast:
 
     def note(self, work: int, seconds: float) -> None:
         """Add a turn of one worker that took so much while there was not room for all."""
-        self._work = _DECAY * self._work + work
-        self._seconds = _DECAY * self._seconds + seconds
+        decay = 0.5 ** (seconds / _HALF_LIFE_SECONDS)
+        self._work = decay * self._work + work
+        self._seconds = decay * self._seconds + seconds
 
     def seconds_for(self, work: float, workers: int) -> float:
         """Return how long it will take until so much work has been taken."""

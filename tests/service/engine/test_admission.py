@@ -45,6 +45,19 @@ def test_speed_follows_what_was_measured_last():
     assert forecast.seconds_for(10, workers=1) == pytest.approx(1, rel=0.01)
 
 
+def test_speed_that_drops_is_noticed_within_the_wait_that_is_bounded():
+    forecast = Forecast()
+    for _ in range(1000):
+        forecast.note(work=100, seconds=0.01)
+    for _ in range(40):
+        forecast.note(work=100, seconds=0.1)
+
+    # Of 9,000 a second that are lost, after four half-lives 9,000 / 16 are still believed in.
+    assert forecast.seconds_for(1000, workers=1) == pytest.approx(
+        1000 / (1000 + 9000 / 16), rel=0.05
+    )
+
+
 def test_nothing_is_refused_by_a_wait_that_cannot_be_foreseen():
     admission(interactive=10_000).check("interactive")
 
