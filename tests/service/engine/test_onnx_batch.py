@@ -9,14 +9,14 @@ from service.engine.search import Beams
 from service.engine.sessions import Sessions
 
 
-@pytest.fixture(scope="module")
-def sessions(tiny_bundle) -> Sessions:
-    return Sessions(tiny_bundle)
+@pytest.fixture(scope="module", params=["fp32", "int8"])
+def sessions(varied_bundle, request) -> Sessions:
+    return Sessions(varied_bundle, variant=request.param)
 
 
 @pytest.fixture(scope="module")
-def vocabulary(tiny_bundle) -> int:
-    return tiny_bundle.manifest.architecture.vocabulary_size
+def vocabulary(varied_bundle) -> int:
+    return varied_bundle.manifest.architecture.vocabulary_size
 
 
 Work = tuple[list[int], SearchOptions, int]
