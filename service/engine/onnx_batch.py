@@ -98,8 +98,6 @@ class _Memory:
 class OnnxBatch:
     """The rows that one worker decodes with one width of the beam; see `LiveBatch`."""
 
-    num_steps = 1
-
     def __init__(self, sessions: Sessions, width: int) -> None:
         self._sessions = sessions
         self._width = width

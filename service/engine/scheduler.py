@@ -213,6 +213,9 @@ class Scheduler:
             return
         with self._changed:
             was_waiting = self._room.remove(sentence)
+        if not was_waiting:
+            for worker in self._workers:
+                worker.note_settled()
         counter.labels(self._model, "waiting" if was_waiting else "decoding").inc()
 
     def _abort(self) -> None:

@@ -86,6 +86,7 @@ class Worker:
         # Those taken in this turn, whether their lane has admitted them yet or not.
         self._joining: list[Sentence] = []
         self._turn_began: float | None = None
+        self._has_settled = False
         self._thread = threading.Thread(
             target=self._run, name=f"decoding {model} {number}", daemon=True
         )
@@ -108,6 +109,10 @@ class Worker:
         """The sentences being decoded, as a copy; any thread may ask."""
         lanes = list(self._lanes.values())
         return [*self._joining, *(sentence for lane in lanes for sentence in lane.active)]
+
+    def note_settled(self) -> None:
+        """Hear that a sentence, perhaps one of its own, was given up; any thread may tell."""
+        self._has_settled = True
 
     def start(self) -> None:
         """Begin to take sentences."""
@@ -133,9 +138,12 @@ class Worker:
 
     def _turn(self) -> None:
         """Take every lane one step further."""
-        for lane in self._lanes.values():
-            lane.drop_settled()
-        self._count_rows()
+        if self._has_settled:
+            # First, for somebody may give up while the lanes are looked through.
+            self._has_settled = False
+            for lane in self._lanes.values():
+                lane.drop_settled()
+            self._count_rows()
         self._joining = self._supply.take(self)
         joining = self._by_width(self._joining)
         for width, lane in self._lanes.items():
