@@ -240,6 +240,8 @@ class Provenance(Part):
     parity: Parity
     training: Training
     sweep: Sweep | None = None
+    init_from: str | None = None
+    """The bundle whose weights the training started from, if it did; its data are among `data`."""
     weights_from: str | None = None
     """The bundle that the weights were read from, if this one was made without a checkpoint."""
 

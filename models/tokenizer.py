@@ -137,6 +137,10 @@ class Tokenizer:
             raise ValueError(f"the vocabulary has no tag {tag}")
         return id
 
+    def is_control(self, id: int) -> bool:
+        """Return whether a token is padding, BOS, EOS or a target tag: none of any text."""
+        return bool(self._processor.IsControl(id))
+
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text, without BOS, EOS or tag."""
         return list(self._processor.EncodeAsIds(normalise(text, self._normalisation)))

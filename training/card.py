@@ -183,10 +183,14 @@ def _training(manifest: Manifest) -> str:
 
 
 def _origin(manifest: Manifest) -> str:
-    origin = manifest.provenance.weights_from
-    return (
-        f"The weights are those of {origin}; graphs and scores were made anew. " if origin else ""
-    )
+    provenance = manifest.provenance
+    said = ""
+    if provenance.init_from:
+        said += f"Training started from {provenance.init_from}. "
+    if provenance.weights_from:
+        said += f"The weights are those of {provenance.weights_from}; "
+        said += "graphs and scores were made anew. "
+    return said
 
 
 def _limits(manifest: Manifest) -> str:

@@ -25,7 +25,7 @@ from typer.core import TyperGroup
 
 from models.bundle import Bundle, DamagedBundle, Training
 from service.errors import ServiceError
-from training.recipe import Run, open_run
+from training.recipe import BUNDLES, Run, open_run
 
 if TYPE_CHECKING:
     import torch
@@ -44,7 +44,10 @@ Corpora = Annotated[
     typer.Option(help="Folder that the recipe's paths are relative to."),
 ]
 Runs = Annotated[Path, typer.Option(help="Folder of runs; this one's is named by its recipe.")]
-Bundles = Annotated[Path, typer.Option(help="Folder the bundle is published in.")]
+Bundles = Annotated[
+    Path,
+    typer.Option(help="Folder of published bundles."),
+]
 WeightsFrom = Annotated[
     Path | None,
     typer.Option(help="Published bundle to take the weights of, instead of a checkpoint."),
@@ -52,7 +55,6 @@ WeightsFrom = Annotated[
 
 HERE = Path()
 RUNS = Path("runs")
-BUNDLES = Path("models/bundles")
 
 
 class Commands(TyperGroup):
@@ -79,15 +81,19 @@ dragoman_train = typer.Typer(
 
 
 @dragoman_train.command()
-def prepare(recipe: RecipeFile, corpora: Corpora = HERE, runs: Runs = RUNS) -> None:
+def prepare(
+    recipe: RecipeFile, corpora: Corpora = HERE, runs: Runs = RUNS, bundles: Bundles = BUNDLES
+) -> None:
     """Clean the text, check it for leaks, learn the vocabulary and encode."""
-    _prepare(open_run(recipe, corpora, runs))
+    _prepare(open_run(recipe, corpora, runs, bundles))
 
 
 @dragoman_train.command()
-def train(recipe: RecipeFile, corpora: Corpora = HERE, runs: Runs = RUNS) -> None:
+def train(
+    recipe: RecipeFile, corpora: Corpora = HERE, runs: Runs = RUNS, bundles: Bundles = BUNDLES
+) -> None:
     """Train the network on what was prepared, or go on after an interruption."""
-    _train(open_run(recipe, corpora, runs))
+    _train(open_run(recipe, corpora, runs, bundles))
 
 
 @dragoman_train.command()
@@ -105,7 +111,7 @@ def export(
     weights_from: WeightsFrom = None,
 ) -> None:
     """Publish the best checkpoint: parity gate, sweep, gate of the variants, scores, card."""
-    _export(open_run(recipe, corpora, runs), bundles, weights_from)
+    _export(open_run(recipe, corpora, runs, bundles), weights_from)
 
 
 @dragoman_train.command("all")
@@ -115,11 +121,11 @@ def run_all(
     """Prepare, train and export."""
     from training.export import check_version  # noqa: PLC0415
 
-    run = open_run(recipe, corpora, runs)
+    run = open_run(recipe, corpora, runs, bundles)
     check_version(run, bundles)  # before hours of training, not after them
     _prepare(run)
     _train(run)
-    _export(run, bundles)
+    _export(run)
 
 
 def main() -> None:
@@ -196,16 +202,16 @@ def _evaluate(run: Run) -> None:
     output.print(_score_table(scores))
 
 
-def _export(run: Run, bundles: Path, weights_from: Path | None = None) -> Bundle:
+def _export(run: Run, weights_from: Path | None = None) -> Bundle:
     from training.export import check_version, export  # noqa: PLC0415
     from training.trained import trained_of_bundle, trained_of_run  # noqa: PLC0415
 
-    check_version(run, bundles)
+    check_version(run, run.bundles)
     if weights_from is None:
         trained = trained_of_run(run, *_load_best(run))
     else:
         trained = trained_of_bundle(run, weights_from)
-    bundle = export(run, trained, bundles, console)
+    bundle = export(run, trained, run.bundles, console)
     output.print(f"published {bundle.identity} in {bundle.path}", soft_wrap=True)
     return bundle
 

@@ -2,7 +2,7 @@
 
 two files | TSV | TMX  ->  read  ->  clean (with a count of what went and why)
                                        |
-         dev and test texts  ->  leak check: refuses, naming the files
+         dev and test texts  ->  leak check: refuses, naming the files, or drops
 """
 
 import re
@@ -92,42 +92,53 @@ def clean(
             yield pair
 
 
-def check_leaks(
+def find_leaks(
     train: Iterable[Pair], text: TextRecipe, corpus: CorpusRecipe, corpora: Path
-) -> None:
-    """Refuse training pairs that occur in the dev or test texts.
+) -> list[tuple[str, ...]]:
+    """Return for each training pair the names of the dev and test texts that hold it.
 
     Sentences are compared without case, punctuation and compatibility forms, for a sentence
     that differs in a comma only is known all the same. With `leaks = "side"` one side in
     common is enough, in whichever text of that language; else both sides are needed.
 
     Raises:
-        ValueError: there are such pairs; the message counts them, by file.
+        ValueError: a held-out text cannot be read.
     """
     held_out = {held.name: _fingerprints(held, corpus, corpora) for held in _held_out(corpus)}
-    found: Counter[str] = Counter()
+    leaks: list[tuple[str, ...]] = []
     for pair in train:
         prints = set(_prints(pair, text.languages, whole=corpus.leaks == "pair"))
-        for name, known in held_out.items():
-            found[name] += not prints.isdisjoint(known)
-    if found.total():
-        counts = ", ".join(f"{count} in {name}" for name, count in found.items() if count)
-        raise ValueError(f"{text.name}: training pairs occur in held-out text ({counts})")
+        leaks.append(tuple(n for n, known in held_out.items() if not prints.isdisjoint(known)))
+    return leaks
 
 
 def load_train(run: Run) -> Iterator[tuple[TextRecipe, list[Pair], Report]]:
-    """Yield each training text cleaned and checked for leaks.
+    """Yield each training text cleaned, without pairs of held-out text.
 
     Raises:
-        ValueError: a text cannot be read, or leaks.
+        ValueError: a text cannot be read, or leaks and the recipe refuses that.
     """
     recipe = run.recipe
     for text in recipe.corpus.train:
         report = Report(text.name)
         pairs = read_pairs(text, run.corpora)
         cleaned = list(clean(pairs, recipe.corpus.cleaning, recipe.tokenizer.normalisation, report))
-        check_leaks(cleaned, text, recipe.corpus, run.corpora)
-        yield text, cleaned, report
+        leaks = find_leaks(cleaned, text, recipe.corpus, run.corpora)
+        yield text, list(_without_leaks(cleaned, leaks, recipe.corpus, report)), report
+
+
+def _without_leaks(
+    pairs: Sequence[Pair], leaks: Sequence[tuple[str, ...]], corpus: CorpusRecipe, report: Report
+) -> Iterator[Pair]:
+    found = Counter(name for names in leaks for name in names)
+    if found and corpus.on_leak == "refuse":
+        counts = ", ".join(f"{count} in {name}" for name, count in found.items())
+        raise ValueError(f"{report.name}: training pairs occur in held-out text ({counts})")
+    for pair, names in zip(pairs, leaks, strict=True):
+        if names:
+            report.drop("in held-out text")
+        else:
+            yield pair
 
 
 def load_tests(run: Run) -> list[HeldOut]:

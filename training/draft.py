@@ -129,5 +129,6 @@ def _provenance(run: Run, trained: Trained, parity: Parity) -> Provenance:
         versions={"python": platform.python_version(), **versions},
         parity=parity,
         training=trained.training,
+        init_from=trained.init_from,
         weights_from=trained.weights_from,
     )

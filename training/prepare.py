@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 
 from models.tokenizer import BOS, EOS, Tokenizer, target_tag
 from training.corpus import HeldOut, Report, load_train
+from training.inherit import inherit_tokenizer
+from training.mixing import Sides, mix
 from training.recipe import Recipe, Run, TextRecipe
 
 ORIGIN = "origin.json"
@@ -94,12 +96,11 @@ class Prepared:
         )
 
     def examples(self, epoch: int) -> Examples:
-        """Return the examples of an epoch; with BPE-dropout each epoch segments anew.
+        """Return the examples of an epoch, which may draw, join and segment its text anew.
 
         The same epoch has the same examples, whenever it is asked for.
         """
-        dropout = self._recipe.tokenizer.dropout_source or self._recipe.tokenizer.dropout_target
-        if not dropout:
+        if not _is_drawn(self._recipe):
             return Examples(
                 Ragged.load(self._folder, "source"), Ragged.load(self._folder, "target")
             )
@@ -127,7 +128,7 @@ def prepare(run: Run) -> list[Report]:
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()
     texts, reports = _write_texts(run, draft)
-    tokenizer = train_tokenizer(run.recipe, texts)
+    tokenizer = _make_tokenizer(run, texts)
     tokenizer.save(draft / "tokenizer.model")
     examples = _encode(run.recipe, tokenizer, texts, seed=None)
     examples.source.save(draft, "source")
@@ -139,7 +140,7 @@ def prepare(run: Run) -> list[Report]:
     return reports
 
 
-def train_tokenizer(recipe: Recipe, texts: Sequence[tuple[list[str], list[str]]]) -> Tokenizer:
+def train_tokenizer(recipe: Recipe, texts: Sequence[Sides]) -> Tokenizer:
     """Learn one vocabulary from all sides of all training texts."""
     targets = dict.fromkeys(target for _, target in recipe.corpus.directions)
     return Tokenizer.train(
@@ -149,6 +150,12 @@ def train_tokenizer(recipe: Recipe, texts: Sequence[tuple[list[str], list[str]]]
         normalisation=recipe.tokenizer.normalisation,
         tags=[target_tag(target) for target in targets] if recipe.has_tags else [],
     )
+
+
+def _make_tokenizer(run: Run, texts: Sequence[Sides]) -> Tokenizer:
+    if run.recipe.tokenizer.vocabulary == "init_from":
+        return inherit_tokenizer(run)
+    return train_tokenizer(run.recipe, texts)
 
 
 def source_prefix(recipe: Recipe, tokenizer: Tokenizer, target: str) -> list[int]:
@@ -175,7 +182,7 @@ def encode_train(run: Run, tokenizer: Tokenizer) -> Examples:
     Raises:
         ValueError: a text cannot be read, or leaks.
     """
-    texts: list[tuple[list[str], list[str]]] = []
+    texts: list[Sides] = []
     for _, pairs, _ in load_train(run):
         texts.append(([first for first, _ in pairs], [second for _, second in pairs]))
     return _encode(run.recipe, tokenizer, texts, seed=None)
@@ -213,8 +220,8 @@ def _read_origin(run: Run) -> dict[str, Any] | None:
     return json.loads(path.read_text()) if path.exists() else None
 
 
-def _write_texts(run: Run, folder: Path) -> tuple[list[tuple[list[str], list[str]]], list[Report]]:
-    texts: list[tuple[list[str], list[str]]] = []
+def _write_texts(run: Run, folder: Path) -> tuple[list[Sides], list[Report]]:
+    texts: list[Sides] = []
     reports: list[Report] = []
     for i, (_, pairs, report) in enumerate(load_train(run)):
         lines = "".join(f"{first}\t{second}\n" for first, second in pairs)
@@ -224,22 +231,29 @@ def _write_texts(run: Run, folder: Path) -> tuple[list[tuple[list[str], list[str
     return texts, reports
 
 
-def _read_sides(path: Path) -> tuple[list[str], list[str]]:
+def _read_sides(path: Path) -> Sides:
     lines = path.read_text(encoding="utf-8").split("\n")[:-1]
     pairs = [line.split("\t") for line in lines]
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 
+def _is_drawn(recipe: Recipe) -> bool:
+    """Return whether an epoch's examples differ from the next epoch's."""
+    return bool(
+        recipe.tokenizer.dropout_source
+        or recipe.tokenizer.dropout_target
+        or recipe.corpus.joined
+        or any(text.weight != 1 for text in recipe.corpus.train)
+    )
+
+
 def _encode(
-    recipe: Recipe,
-    tokenizer: Tokenizer,
-    texts: Sequence[tuple[list[str], list[str]]],
-    seed: int | None,
+    recipe: Recipe, tokenizer: Tokenizer, texts: Sequence[Sides], seed: int | None
 ) -> Examples:
-    """Encode every direction of every text; with a seed, segmentations are drawn."""
+    """Encode every direction of every text; with a seed, pairs and segmentations are drawn."""
     sources: list[list[int]] = []
     targets: list[list[int]] = []
-    for source_lines, target_lines, target in _directed(recipe, texts):
+    for source_lines, target_lines, target in _directed(recipe, texts, seed):
         prefix = source_prefix(recipe, tokenizer, target)
         drops = recipe.tokenizer.dropout_source, recipe.tokenizer.dropout_target
         encoded = _segment(tokenizer, source_lines, drops[0], seed)
@@ -250,13 +264,17 @@ def _encode(
 
 
 def _directed(
-    recipe: Recipe, texts: Sequence[tuple[list[str], list[str]]]
+    recipe: Recipe, texts: Sequence[Sides], seed: int | None
 ) -> Iterator[tuple[list[str], list[str], str]]:
-    for text, sides in zip(recipe.corpus.train, texts, strict=True):
-        for source, target in recipe.corpus.directions:
+    """Yield the sources, targets and target language of every direction of every text."""
+    for i, (text, sides) in enumerate(zip(recipe.corpus.train, texts, strict=True)):
+        for j, (source, target) in enumerate(recipe.corpus.directions):
             if {source, target} == set(text.languages):
                 order = text.languages.index(source)
-                yield sides[order], sides[1 - order], target
+                drawn = sides[order], sides[1 - order]
+                if seed is not None:
+                    drawn = mix(drawn, text.weight, recipe.corpus, [seed, i, j])
+                yield *drawn, target
 
 
 def _segment(

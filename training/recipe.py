@@ -20,6 +20,9 @@ from training.cells import CellKind
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]+)*$")]
 Probability = Annotated[float, Field(ge=0, lt=1)]
 
+BUNDLES = Path("models/bundles")
+"""Where bundles are published unless told otherwise."""
+
 
 class Section(BaseModel):
     """One table of a recipe; unknown keys are errors."""
@@ -39,6 +42,9 @@ class TextRecipe(Section):
     tmx: Path | None = None
     licence: str = ""
     attribution: str = ""
+    weight: float = Field(default=1.0, gt=0, le=100)
+    """How much of a training text one epoch reads: 0.5 is half of it, drawn anew each epoch, and
+    2 is all of it twice."""
 
     @model_validator(mode="after")
     def _has_one_form(self) -> Self:
@@ -76,6 +82,10 @@ class CorpusRecipe(Section):
     cleaning: CleaningRecipe
     leaks: Literal["side", "pair"] = "side"
     """What may not be shared with dev and tests: either side of a pair, or whole pairs."""
+    on_leak: Literal["refuse", "drop"] = "refuse"
+    """Whether a training pair that leaks stops the preparation, or is left out and counted."""
+    joined: float = Field(default=0.0, ge=0, le=1)
+    """Share of the training pairs that an epoch reads joined, two or three to an example."""
 
     @model_validator(mode="after")
     def _covers_directions(self) -> Self:
@@ -97,6 +107,8 @@ class TokenizerRecipe(Section):
     dropout_source: Probability = 0.0
     """BPE-dropout on the source, drawn anew each epoch."""
     dropout_target: Probability = 0.0
+    vocabulary: Literal["new", "init_from"] = "new"
+    """Learnt from the training text, or that of the bundle the training starts from."""
 
     @model_validator(mode="after")
     def _can_drop(self) -> Self:
@@ -132,6 +144,8 @@ class TrainingRecipe(Section):
     """The loop."""
 
     seed: int = 1
+    init_from: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*/[0-9]+$")] | None = None
+    """Bundle whose weights training starts from, as NAME/VERSION; at random if left out."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """`auto` times a step in each and takes the faster."""
     batch_tokens: int = Field(ge=1)
@@ -219,6 +233,12 @@ class Recipe(Section):
     training: TrainingRecipe
     export: ExportRecipe
 
+    @model_validator(mode="after")
+    def _has_its_vocabulary(self) -> Self:
+        if self.tokenizer.vocabulary == "init_from" and self.training.init_from is None:
+            raise ValueError('tokenizer.vocabulary "init_from" needs training.init_from')
+        return self
+
     @property
     def has_tags(self) -> bool:
         """Whether a source begins with its target tag: when there are several targets."""
@@ -234,6 +254,8 @@ class Run:
     """The recipe as written."""
     corpora: Path
     folder: Path
+    bundles: Path
+    """Where bundles are published, and lie that training may start from."""
 
     @property
     def sha256(self) -> str:
@@ -250,12 +272,18 @@ class Run:
         """`last.pt` to go on from, `best.pt` to export."""
         return self.folder / "checkpoints"
 
+    @property
+    def ancestor(self) -> Path | None:
+        """Folder of the bundle that training starts from, if it starts from one."""
+        identity = self.recipe.training.init_from
+        return self.bundles / identity if identity else None
+
     def resolve(self, path: Path) -> Path:
         """Return where a file of the recipe lies."""
         return self.corpora / path
 
 
-def open_run(path: Path, corpora: Path, runs: Path) -> Run:
+def open_run(path: Path, corpora: Path, runs: Path, bundles: Path = BUNDLES) -> Run:
     """Parse a recipe; its run's folder is `runs/NAME`, made if it is not there.
 
     Raises:
@@ -268,7 +296,7 @@ def open_run(path: Path, corpora: Path, runs: Path) -> Run:
     recipe = parse_recipe(toml, str(path))
     folder = runs / recipe.name
     folder.mkdir(parents=True, exist_ok=True)
-    return Run(recipe, toml, corpora, folder)
+    return Run(recipe, toml, corpora, folder, bundles)
 
 
 def parse_recipe(toml: str, origin: str) -> Recipe:

@@ -29,6 +29,8 @@ class Trained:
     training: Training
     """What the training took."""
     data: list[Data]
+    init_from: str | None = None
+    """Name and version of the bundle that training started from, if it did."""
     weights_from: str | None = None
     """Name and version of the bundle that it was read from, if it was."""
 
@@ -39,7 +41,13 @@ def trained_of_run(run: Run, network: Network, training: Training) -> Trained:
     Raises:
         ValueError: nothing was prepared by this recipe.
     """
-    return Trained(network, Prepared(run).tokenizer, training, _data(run))
+    tokenizer, data = Prepared(run).tokenizer, _data(run)
+    if run.ancestor is None:
+        return Trained(network, tokenizer, training, data)
+    ancestor = Bundle.open(run.ancestor)
+    # what the ancestor learnt from is in these weights too
+    data += [each for each in ancestor.manifest.provenance.data if not _is_listed(each, data)]
+    return Trained(network, tokenizer, training, data, ancestor.identity)
 
 
 def trained_of_bundle(run: Run, path: Path) -> Trained:
@@ -62,7 +70,9 @@ def trained_of_bundle(run: Run, path: Path) -> Trained:
     check_parity(network, files, pairs, run.recipe.export.tolerance)
     provenance = bundle.manifest.provenance
     origin = provenance.weights_from or bundle.identity
-    return Trained(network, tokenizer, provenance.training, provenance.data, origin)
+    return Trained(
+        network, tokenizer, provenance.training, provenance.data, provenance.init_from, origin
+    )
 
 
 def _check_recipe(recipe: Recipe, bundle: Bundle) -> None:
@@ -93,6 +103,10 @@ def _data(run: Run) -> list[Data]:
         )
         for i, text in enumerate(run.recipe.corpus.train)
     ]
+
+
+def _is_listed(one: Data, data: list[Data]) -> bool:
+    return any(one.sha256 == other.sha256 for other in data)
 
 
 def _count_lines(path: Path) -> int:

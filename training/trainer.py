@@ -21,6 +21,7 @@ from training import checkpoint
 from training.batches import Batch, make_batch, plan_epoch
 from training.corpus import load_dev
 from training.evaluate import validate
+from training.inherit import inherit_network
 from training.network import Network
 from training.precision import Precision, autocast, choose_precision
 from training.prepare import Prepared
@@ -87,9 +88,8 @@ class Trainer:
         self._device = device
         torch.manual_seed(self._recipe.seed)
         self._prepared = Prepared(run)
-        vocabulary_size = self._prepared.tokenizer.size
-        self.network = Network(run.recipe.network, vocabulary_size).to(device)
-        self._average = Network(run.recipe.network, vocabulary_size).to(device)
+        self.network = _first_network(run, self._prepared).to(device)
+        self._average = Network(run.recipe.network, self._prepared.tokenizer.size).to(device)
         self._average.load_state_dict(self.network.state_dict())
         self._optimiser = torch.optim.Adam(
             self.network.parameters(),
@@ -270,6 +270,12 @@ def load_best(run: Run) -> tuple[Network, Position, int]:
     training = run.recipe.training
     steps = len(plan_epoch(examples, training.batch_tokens, training.seed))
     return network.eval(), Position(**best["position"]), steps
+
+
+def _first_network(run: Run, prepared: Prepared) -> Network:
+    if run.recipe.training.init_from is not None:
+        return inherit_network(run, prepared.tokenizer)
+    return Network(run.recipe.network, prepared.tokenizer.size)
 
 
 def learning_rate(recipe: TrainingRecipe, step: int) -> float:
