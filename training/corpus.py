@@ -56,6 +56,8 @@ class HeldOut:
     target: str
     sources: list[str]
     references: list[str]
+    split_sentences: bool = True
+    """Whether the service is to look for sentences within a line."""
 
 
 def read_pairs(text: TextRecipe, corpora: Path) -> Iterator[Pair]:
@@ -178,8 +180,20 @@ def _load(texts: Sequence[TextRecipe], direction: tuple[str, str], corpora: Path
             order = 1 if text.languages[0] == direction[0] else -1
             pairs = [pair[::order] for pair in read_pairs(text, corpora)]
             sides = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-            loaded.append(HeldOut(text.name, *direction, *sides))
+            loaded.append(_join(HeldOut(text.name, *direction, *sides), text.joined))
     return loaded
+
+
+def _join(text: HeldOut, count: int) -> HeldOut:
+    """Return the text with so many consecutive lines in one."""
+    if count == 1:
+        return text
+    sources, references = (
+        [" ".join(lines[i : i + count]) for i in range(0, len(lines), count)]
+        for lines in (text.sources, text.references)
+    )
+    name = f"{text.name}, {count} lines joined"
+    return HeldOut(name, text.source, text.target, sources, references, split_sentences=False)
 
 
 def _read_files(first: Path, second: Path) -> Iterator[Pair]:

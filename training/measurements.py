@@ -100,7 +100,11 @@ def _measure(
     metrics: Sequence[MetricName],
     on_progress: OnProgress,
 ) -> list[Metric]:
-    options = TranslationOptions(beam=search.beam, length_penalty=search.length_penalty)
+    options = TranslationOptions(
+        beam=search.beam,
+        length_penalty=search.length_penalty,
+        split_sentences=text.split_sentences,
+    )
 
     def count_one(_: int) -> None:
         on_progress(1)

@@ -45,6 +45,8 @@ class TextRecipe(Section):
     weight: float = Field(default=1.0, gt=0, le=100)
     """How much of a training text one epoch reads: 0.5 is half of it, drawn anew each epoch, and
     2 is all of it twice."""
+    joined: int = Field(default=1, ge=1, le=16)
+    """Consecutive lines of a test text that make one, which is translated as one sentence."""
 
     @model_validator(mode="after")
     def _has_one_form(self) -> Self:

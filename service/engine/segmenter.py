@@ -37,14 +37,19 @@ class Segmentation:
         return self.between[0] + "".join(part for pair in pairs for part in pair)
 
 
-def segment(text: str, language: str, fits: Callable[[str], bool]) -> Segmentation:
+def segment(
+    text: str, language: str, fits: Callable[[str], bool], *, whole_lines: bool = False
+) -> Segmentation:
     """Find the sentences of a text; a sentence that does not fit is split further.
 
     Joining the sentences gives the text again, whatever it holds.
+
+    Args:
+        whole_lines: Let every line be one sentence, if it fits.
     """
     sentences: list[str] = []
     between = [""]
-    for stretch in _stretches(text, language):
+    for stretch in _stretches(text, None if whole_lines else language):
         for part in _split(stretch, fits):
             sentence = part.strip()
             if not _is_translatable(sentence):
@@ -57,7 +62,7 @@ def segment(text: str, language: str, fits: Callable[[str], bool]) -> Segmentati
     return Segmentation(tuple(sentences), tuple(between))
 
 
-def _stretches(text: str, language: str) -> Iterator[str]:
+def _stretches(text: str, language: str | None) -> Iterator[str]:
     start = 0
     for line_break in _LINES.finditer(text):
         yield from _sentences(text[start : line_break.start()], language)
@@ -66,7 +71,10 @@ def _stretches(text: str, language: str) -> Iterator[str]:
     yield from _sentences(text[start:], language)
 
 
-def _sentences(line: str, language: str) -> Iterator[str]:
+def _sentences(line: str, language: str | None) -> Iterator[str]:
+    if language is None:
+        yield line
+        return
     # Only the lengths of what it returns are used: the characters are ours in any case.
     found = sentencex.segment(language, _SURROGATES.sub("\ufffd", line))
     start = 0

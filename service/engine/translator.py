@@ -52,6 +52,8 @@ class TranslationOptions:
     """No n-gram of so many target tokens occurs twice in a sentence; 0 turns it off."""
     coverage_penalty: float = 0.0
     """Weight of the penalty for source tokens that got little attention; 0 turns it off."""
+    split_sentences: bool = True
+    """Whether sentences are found within a line, or every line that is not too long is one."""
     attention: bool = False
     """Whether the translation tells what it attended to."""
     priority: Priority = "interactive"
@@ -213,7 +215,7 @@ class Translator:
 
     def _prepare(self, text: str, options: TranslationOptions) -> _Work:
         search = self._search_options(options)
-        segmentation, ids = self._encode(text)
+        segmentation, ids = self._encode(text, whole_lines=not options.split_sentences)
         prefix = [] if self.tag is None else [self.tokenizer.tag_id(self.tag)]
         return _Work(
             segmentation,
@@ -244,7 +246,7 @@ class Translator:
             with_attention=options.attention,
         )
 
-    def _encode(self, text: str) -> tuple[Segmentation, list[list[int]]]:
+    def _encode(self, text: str, *, whole_lines: bool) -> tuple[Segmentation, list[list[int]]]:
         limit = self.defaults.max_source_tokens
         ids_by_sentence: dict[str, list[int]] = {}
 
@@ -254,7 +256,7 @@ class Translator:
             ids = ids_by_sentence[sentence] = self.tokenizer.encode(sentence)
             return len(ids) <= limit
 
-        segmentation = segment(text, self.source, fits)
+        segmentation = segment(text, self.source, fits, whole_lines=whole_lines)
         # A single character is never asked for, and may take more tokens than are allowed.
         for sentence in segmentation.sentences:
             if sentence not in ids_by_sentence:

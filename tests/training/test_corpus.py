@@ -279,6 +279,18 @@ def test_held_out_text_is_turned_to_each_direction_and_left_as_it_is(toy):
     assert backwards == HeldOut("toy test", "en", "de", ["", "x"], ["  zwei  Leerzeichen", ""])
 
 
+def test_lines_of_a_test_text_may_be_joined_to_be_read_as_one_sentence(toy):
+    toy.write("test", [("Eins.", "One."), ("Zwei.", "Two."), ("Drei.", "Three.")])
+    text = {"name": "t", "languages": ["de", "en"], "files": ["test.de", "test.en"], "joined": 2}
+
+    (joined,) = load_tests(toy.open(corpus__tests=[text]))
+
+    assert joined.name == "t, 2 lines joined"
+    assert joined.sources == ["Eins. Zwei.", "Drei."]
+    assert joined.references == ["One. Two.", "Three."]
+    assert not joined.split_sentences
+
+
 def test_held_out_text_of_other_languages_is_left_out(toy):
     tests = [{"name": "other", "languages": ["de", "fr"], "files": ["test.de", "test.en"]}]
 

@@ -53,6 +53,20 @@ def test_white_space_stands_between():
     assert found.between == ("  ", "\r\n\r\n ", "\u00a0", " ")
 
 
+def test_whole_lines_are_sentences_when_asked_for():
+    found = segment(" Eins. Zwei.\nDrei. ", "de", always, whole_lines=True)
+
+    assert found.sentences == ("Eins. Zwei.", "Drei.")
+    assert found.between == (" ", "\n", " ")
+
+
+def test_whole_line_that_does_not_fit_is_split():
+    found = segment("Eins, zwei. Drei.", "de", at_most(11), whole_lines=True)
+
+    assert found.join(found.sentences) == "Eins, zwei. Drei."
+    assert max(map(len, found.sentences)) <= 11
+
+
 def test_line_without_words_stands_between():
     found = segment("Eins.\n* * *\n→ ???\nZwei.", "de", always)
 

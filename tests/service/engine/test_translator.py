@@ -93,6 +93,15 @@ def test_long_sentence_is_split_and_nothing_is_lost(translator, model, text):
     assert longest <= translator.defaults.max_source_tokens + 2  # tag and EOS
 
 
+def test_sentences_of_a_line_are_one_source_when_they_are_not_to_be_split(
+    translator, tokenizer, model
+):
+    translate(translator, "Eins. Zwei.", split_sentences=False)
+
+    ((source,),) = model.admitted
+    assert tokenizer.decode(source[1:-1]) == "Eins. Zwei."
+
+
 def test_long_text_is_translated_whole(translator):
     text = "Das Haus ist klein.\n" * 1000
 
