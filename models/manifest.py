@@ -177,6 +177,8 @@ class Score(Part):
     beam: Size
     length_penalty: float
     sentences: Size
+    interval: Annotated[float, Field(ge=0)] | None = None
+    """Half the width of the 95 % interval, by bootstrap."""
 
 
 class SweepRow(Part):

@@ -9,10 +9,11 @@ without its signature. Files, HTTP and settings are not known here.
 """
 
 import dataclasses
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from sacrebleu.metrics.bleu import BLEU
@@ -37,6 +38,9 @@ class Metric:
     """0 to 100; TER counts edits, so less is better and 100 is no bound."""
     signature: str
     """sacreBLEU's own, in full."""
+    interval: float | None = None
+    """Half the width of the 95 % interval, if it was asked for and the lines allow one; the
+    signature tells its seed."""
 
 
 @dataclass(frozen=True)
@@ -84,19 +88,34 @@ def score(
     references: Sequence[Sequence[str]],
     target: str,
     metrics: Sequence[MetricName] = ALL_METRICS,
+    resamples: int = 0,
 ) -> list[Metric]:
     """Score hypotheses as the `sacrebleu` command would.
 
     Args:
         references: One whole list of lines for each set of references.
         target: Language of both; BLEU's tokenizer follows it.
+        resamples: Of the bootstrap that finds the intervals; without it there are none.
 
     Raises:
         InvalidRequest: there is nothing to score, the counts differ, or the package that
             splits the target language into words is not installed.
     """
     _check_counts(len(hypotheses), "hypotheses", references)
-    return [_measure(hypotheses, references, target, name) for name in metrics]
+    scorers = [_scorer(name, target) for name in metrics]
+    return [_measure(scorer, hypotheses, references, resamples) for scorer in scorers]
+
+
+def score_tokens(
+    hypotheses: Sequence[str], references: Sequence[Sequence[str]], resamples: int = 0
+) -> Metric:
+    """Return BLEU of lines that are tokenised: what white space separates is compared as it is.
+
+    Raises:
+        InvalidRequest: there is nothing to score, or the counts differ.
+    """
+    _check_counts(len(hypotheses), "hypotheses", references)
+    return _measure(BLEU(tokenize="none", force=True), hypotheses, references, resamples)
 
 
 def evaluate(
@@ -161,11 +180,24 @@ def _check_counts(count: int, name: str, references: Sequence[Sequence[str]]) ->
 
 
 def _measure(
-    hypotheses: Sequence[str], references: Sequence[Sequence[str]], target: str, name: MetricName
+    scorer: BLEU | CHRF | TER,
+    hypotheses: Sequence[str],
+    references: Sequence[Sequence[str]],
+    resamples: int,
 ) -> Metric:
-    scorer = _scorer(name, target)
     result = scorer.corpus_score(hypotheses, references)
-    return Metric(result.name, float(result.score), str(scorer.get_signature()))
+    metric = Metric(result.name, float(result.score), str(scorer.get_signature()))
+    if not resamples:
+        return metric
+    try:
+        result = scorer.corpus_score(hypotheses, references, n_bootstrap=resamples)
+    except TypeError:  # sacreBLEU 2.6 cannot average resamples of which only some score 0
+        return metric
+    signature = str(scorer.get_signature())
+    # only its JSON tells; where every resample scores 0, that says nothing of an interval
+    told = json.loads(result.format(width=4, signature=signature, is_json=True))
+    interval = float(told.get("confidence_var", 0.0))
+    return replace(metric, signature=signature, interval=interval)
 
 
 def _scorer(name: MetricName, target: str) -> BLEU | CHRF | TER:

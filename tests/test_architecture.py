@@ -55,6 +55,7 @@ OWNERS = {
     "sentencex": {"service.engine.segmenter"},
     "py3langid": {"service.engine.detector"},
     "sacrebleu": {"service.evaluation"},
+    "sacremoses": {"training.protocol"},
     "lxml": {"training.corpus"},
     "prometheus_client": {"service.metrics", "service.api.operations"},
     "structlog": {"service.logs"},

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from models.bundle import Cost, CostRow, Direction, Manifest, Score, VariantName
 from training.gate import mean_bleu, without
+from training.protocol import LC_TOK_BLEU
 
 VARIANTS: dict[VariantName, str] = {
     "fp32": "reference, in single precision",
@@ -120,7 +121,7 @@ def _scores(manifest: Manifest) -> str:
         return ""
     cells: dict[tuple[str, ...], dict[str, str]] = {}
     for score in manifest.scores:
-        cells.setdefault(_circumstances(score), {})[score.metric] = f"{score.score:.1f}"
+        cells.setdefault(_circumstances(score), {})[score.metric] = _figure(score)
     metrics = list(dict.fromkeys(score.metric for score in manifest.scores))
     header = ("test set", "direction", "variant", "search", "sentences", *metrics)
     rows = [(*place, *(of.get(name, "") for name in metrics)) for place, of in cells.items()]
@@ -129,8 +130,25 @@ def _scores(manifest: Manifest) -> str:
         "## Scores\n\nMeasured on detokenised text through the service's engine, every line of "
         "each test set; `dragoman evaluate` repeats them.\n\n"
         f"{_table(header, rows)}\n\n"
-        f"sacreBLEU signatures: {', '.join(signatures)}."
+        f"{_how_to_read(manifest.scores)}sacreBLEU signatures: {', '.join(signatures)}."
     )
+
+
+def _figure(score: Score) -> str:
+    within = "" if score.interval is None else f" \u00b1 {score.interval:.1f}"
+    return f"{score.score:.1f}{within}"
+
+
+def _how_to_read(scores: Sequence[Score]) -> str:
+    said = ""
+    if any(score.interval is not None for score in scores):
+        said += "Behind \u00b1 stands half the 95 % interval over the sentences, by bootstrap. "
+    if any(score.metric == LC_TOK_BLEU for score in scores):
+        said += (
+            f"{LC_TOK_BLEU} compares text that is lower-cased, punctuation-normalised and "
+            "tokenised as Moses does, as the literature on Multi30k does. "
+        )
+    return said
 
 
 def _circumstances(score: Score) -> tuple[str, ...]:

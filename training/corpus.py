@@ -9,13 +9,14 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lxml import etree
 
 from models.tokenizer import Normalisation, normalise
-from training.recipe import CleaningRecipe, CorpusRecipe, Run, TextRecipe
+from training.protocol import ProtocolName
+from training.recipe import CleaningRecipe, CorpusRecipe, HeldOutRecipe, Run, TextRecipe
 
 Pair = tuple[str, str]
 """One sentence in both languages, in the order of the text's `languages`."""
@@ -58,6 +59,8 @@ class HeldOut:
     references: list[str]
     split_sentences: bool = True
     """Whether the service is to look for sentences within a line."""
+    protocols: tuple[ProtocolName, ...] = ("detok",)
+    """How its BLEU is taken."""
 
 
 def read_pairs(text: TextRecipe, corpora: Path) -> Iterator[Pair]:
@@ -169,18 +172,23 @@ def load_dev(run: Run, limit: int) -> list[HeldOut]:
         texts = _load(corpus.dev, direction, run.corpora)
         sources = [line for text in texts for line in text.sources][:limit]
         references = [line for text in texts for line in text.references][:limit]
-        dev.append(HeldOut(", ".join(t.name for t in texts), *direction, sources, references))
+        protocols = tuple(dict.fromkeys(name for text in texts for name in text.protocols))
+        names = ", ".join(text.name for text in texts)
+        dev.append(HeldOut(names, *direction, sources, references, protocols))
     return dev
 
 
-def _load(texts: Sequence[TextRecipe], direction: tuple[str, str], corpora: Path) -> list[HeldOut]:
+def _load(
+    texts: Sequence[HeldOutRecipe], direction: tuple[str, str], corpora: Path
+) -> list[HeldOut]:
     loaded: list[HeldOut] = []
     for text in texts:
         if set(text.languages) == set(direction):
             order = 1 if text.languages[0] == direction[0] else -1
             pairs = [pair[::order] for pair in read_pairs(text, corpora)]
             sides = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-            loaded.append(_join(HeldOut(text.name, *direction, *sides), text.joined))
+            held = HeldOut(text.name, *direction, *sides, protocols=text.protocols)
+            loaded.append(_join(held, text.joined))
     return loaded
 
 
@@ -192,8 +200,13 @@ def _join(text: HeldOut, count: int) -> HeldOut:
         [" ".join(lines[i : i + count]) for i in range(0, len(lines), count)]
         for lines in (text.sources, text.references)
     )
-    name = f"{text.name}, {count} lines joined"
-    return HeldOut(name, text.source, text.target, sources, references, split_sentences=False)
+    return replace(
+        text,
+        name=f"{text.name}, {count} lines joined",
+        sources=sources,
+        references=references,
+        split_sentences=False,
+    )
 
 
 def _read_files(first: Path, second: Path) -> Iterator[Pair]:
@@ -259,7 +272,7 @@ def _fault(pair: Pair, rules: CleaningRecipe) -> str | None:
     return next((reason for reason, is_so in faults.items() if is_so), None)
 
 
-def _held_out(corpus: CorpusRecipe) -> tuple[TextRecipe, ...]:
+def _held_out(corpus: CorpusRecipe) -> tuple[HeldOutRecipe, ...]:
     return corpus.dev + corpus.tests
 
 

@@ -33,7 +33,7 @@ MAX_TARGET_FACTOR = 2.0
 """Target tokens allowed for each source token; a translation twice as long has gone astray."""
 MAX_TARGET_EXTRA = 10
 """Target tokens allowed besides, for short sources."""
-PACKAGES = ("torch", "numpy", "onnx", "onnxruntime", "sentencepiece", "sacrebleu")
+PACKAGES = ("torch", "numpy", "onnx", "onnxruntime", "sentencepiece", "sacrebleu", "sacremoses")
 """Whose versions may show in the figures."""
 
 

@@ -9,11 +9,12 @@ import numpy as np
 import torch
 
 from models.tokenizer import EOS, Tokenizer
-from service.evaluation import Metric, score
+from service.evaluation import Metric
 from training.batches import pad
 from training.corpus import HeldOut
 from training.network import Network
 from training.prepare import source_prefix
+from training.protocol import score_by
 from training.recipe import Run
 
 # validation needs no gradients, so its batches may be larger than those of training
@@ -23,16 +24,16 @@ ROWS = 256
 def validate(
     network: Network, tokenizer: Tokenizer, run: Run, dev: Sequence[HeldOut]
 ) -> dict[str, list[Metric]]:
-    """Return BLEU and chrF of each direction, as `source-target`, decoded greedily."""
+    """Return the scores of each direction, as `source-target`, decoded greedily; BLEU is first."""
     network.eval()
     return {
-        f"{one.source}-{one.target}": score(
+        f"{one.source}-{one.target}": score_by(
+            one.protocols,
             greedy(
                 network, tokenizer, one.sources, source_prefix(run.recipe, tokenizer, one.target)
             ),
-            [one.references],
+            one.references,
             one.target,
-            ("bleu", "chrf"),
         )
         for one in dev
     }

@@ -12,13 +12,17 @@ from pathlib import Path
 
 from models.bundle import Direction, Score, Sweep, SweepRow, VariantName
 from service.engine import ShortlistChoice, TranslationOptions, Translator, open_translator
-from service.evaluation import Metric, MetricName, evaluate
+from service.evaluation import Metric, evaluate, score
 from training.corpus import HeldOut
+from training.protocol import score_by
 
 REFERENCE: VariantName = "fp32"
 """What chooses the search: its default is the same for all variants."""
 TIE_BLEU = 0.05
 """Within it the smaller beam wins: a tenth of a point is noise, a beam twice as wide is not."""
+
+RESAMPLES = 1000
+"""Of the sentences, for the interval of a score; what the `sacrebleu` command does."""
 
 OnProgress = Callable[[int], None]
 """Is told how many more sentences are done."""
@@ -53,7 +57,8 @@ def sweep(
     for text in dev:
         with _translator(bundle, text, REFERENCE) as translator:
             for search in searches:
-                bleu = _measure(translator, text, search, ["bleu"], on_progress)[0]
+                hypotheses = _translate(translator, text, search, on_progress)
+                [bleu] = score(hypotheses, [text.references], text.target, ["bleu"])
                 total_by_search[search] += bleu.score
     rows = [
         SweepRow(
@@ -83,23 +88,21 @@ def measure(
     on_progress: OnProgress,
     shortlist: ShortlistChoice = "auto",
 ) -> list[Score]:
-    """Return BLEU and chrF of every text with every setting of the search, in this order."""
+    """Return the scores of every text with every setting of the search, in this order."""
     scores: list[Score] = []
     for text in texts:
         with _translator(bundle, text, variant, shortlist) as translator:
             for search in searches:
-                metrics = _measure(translator, text, search, ["bleu", "chrf"], on_progress)
+                hypotheses = _translate(translator, text, search, on_progress)
+                parts = hypotheses, text.references, text.target
+                metrics = score_by(text.protocols, *parts, RESAMPLES)
                 scores += [_score(variant, text, search, metric) for metric in metrics]
     return scores
 
 
-def _measure(
-    translator: Translator,
-    text: HeldOut,
-    search: Search,
-    metrics: Sequence[MetricName],
-    on_progress: OnProgress,
-) -> list[Metric]:
+def _translate(
+    translator: Translator, text: HeldOut, search: Search, on_progress: OnProgress
+) -> list[str]:
     options = TranslationOptions(
         beam=search.beam,
         length_penalty=search.length_penalty,
@@ -109,9 +112,8 @@ def _measure(
     def count_one(_: int) -> None:
         on_progress(1)
 
-    return evaluate(
-        translator, text.sources, [text.references], options, count_one, metrics
-    ).metrics
+    done = evaluate(translator, text.sources, [text.references], options, count_one, metrics=())
+    return done.hypotheses
 
 
 def _score(variant: VariantName, text: HeldOut, search: Search, metric: Metric) -> Score:
@@ -122,6 +124,7 @@ def _score(variant: VariantName, text: HeldOut, search: Search, metric: Metric) 
         metric=metric.name,
         score=round(metric.score, 2),
         signature=metric.signature,
+        interval=metric.interval and round(metric.interval, 2),
         beam=search.beam,
         length_penalty=search.length_penalty,
         sentences=len(text.sources),

@@ -16,6 +16,7 @@ from models.bundle import VariantName
 from models.tokenizer import Normalisation, TokenizerKind
 from training.attention import AttentionKind
 from training.cells import CellKind
+from training.protocol import ProtocolName
 
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]+)*$")]
 Probability = Annotated[float, Field(ge=0, lt=1)]
@@ -63,6 +64,21 @@ class TextRecipe(Section):
         return (single,) if single else self.files or ()
 
 
+class HeldOutRecipe(TextRecipe):
+    """Parallel text that is measured on."""
+
+    # left out of dumps, by which runs and bundles are recognised: it decides nothing of what is
+    # learnt, so a run that was trained without it can be measured with it
+    protocols: tuple[ProtocolName, ...] = Field(default=("detok",), exclude=True)
+    """How BLEU is taken: `detok`, by which everything is chosen, and `lc-tok` beside it."""
+
+    @model_validator(mode="after")
+    def _has_what_is_chosen_by(self) -> Self:
+        if "detok" not in self.protocols:
+            raise ValueError(f"{self.name}: protocols must name detok")
+        return self
+
+
 class CleaningRecipe(Section):
     """What makes a training pair unusable. Words are what white space separates."""
 
@@ -79,8 +95,8 @@ class CorpusRecipe(Section):
 
     directions: tuple[tuple[Language, Language], ...] = Field(min_length=1)
     train: tuple[TextRecipe, ...] = Field(min_length=1)
-    dev: tuple[TextRecipe, ...] = Field(min_length=1)
-    tests: tuple[TextRecipe, ...] = ()
+    dev: tuple[HeldOutRecipe, ...] = Field(min_length=1)
+    tests: tuple[HeldOutRecipe, ...] = ()
     cleaning: CleaningRecipe
     leaks: Literal["side", "pair"] = "side"
     """What may not be shared with dev and tests: either side of a pair, or whole pairs."""

@@ -8,7 +8,7 @@ import pytest
 
 from service.engine import TranslationOptions
 from service.errors import InvalidRequest
-from service.evaluation import evaluate, score
+from service.evaluation import evaluate, score, score_tokens
 
 HYPOTHESES = [
     "The cat sits on the mat.",
@@ -70,7 +70,7 @@ def parrot():
     return Parrot([Spoken(line) for line in HYPOTHESES])
 
 
-def sacrebleu_command(folder, hypotheses, references, *arguments):
+def sacrebleu_command(folder, hypotheses, references, *arguments, key="score"):
     files = []
     for number, lines in enumerate([hypotheses, *references]):
         files.append(folder / f"{number}.txt")
@@ -78,7 +78,7 @@ def sacrebleu_command(folder, hypotheses, references, *arguments):
     command = [sys.executable, "-m", "sacrebleu", *files[1:], "-i", files[0]]
     command += ["-m", "bleu", "chrf", "ter", "-w", "6", *arguments]
     answer = subprocess.run(command, capture_output=True, check=True).stdout
-    return {row["name"]: (row["score"], row["signature"]) for row in json.loads(answer)}
+    return {row["name"]: (row[key], row["signature"]) for row in json.loads(answer)}
 
 
 def rounded(metrics):
@@ -173,3 +173,47 @@ def test_counts_are_compared_before_anything_is_translated(parrot):
         evaluate(parrot, "abcd", REFERENCES, DEFAULTS)
 
     assert parrot.asked == []
+
+
+def test_tokenised_lines_are_compared_as_they_are(tmp_path):
+    lines = ["A don &apos;t ,", "b-c . d e"], [["A don &apos;t .", "b-c , d e"]]
+    expected = sacrebleu_command(tmp_path, *lines, "--tokenize", "none", "--force")
+
+    metric = score_tokens(*lines)
+
+    assert rounded([metric])["BLEU"] == expected["BLEU"]
+
+
+def test_interval_is_that_of_the_sacrebleu_command(tmp_path):
+    expected = sacrebleu_command(
+        tmp_path,
+        HYPOTHESES,
+        REFERENCES,
+        "--confidence",
+        "--confidence-n",
+        "30",
+        key="confidence_var",
+    )
+
+    metrics = score(HYPOTHESES, REFERENCES, "en", resamples=30)
+
+    assert {m.name: (pytest.approx(m.interval, abs=1e-4), m.signature) for m in metrics} == expected
+
+
+def test_lines_that_never_agree_have_an_interval_of_nothing():
+    [bleu] = score(["a"] * 3, [["b"] * 3], "en", ["bleu"], resamples=10)
+
+    assert (bleu.score, bleu.interval) == (0.0, 0.0)
+
+
+def test_score_whose_interval_sacrebleu_cannot_tell_has_none():
+    hypotheses, references = ["a", "b", "c d e f"], ["x", "y", "c d e f"]
+
+    chrf = score(hypotheses, [references], "en", ["chrf"], resamples=100)
+
+    assert chrf == score(hypotheses, [references], "en", ["chrf"])
+
+
+def test_tokenised_lines_of_differing_counts_are_refused():
+    with pytest.raises(InvalidRequest, match="reference 1 has 1 lines for 2 hypotheses"):
+        score_tokens(["a", "b"], [["a"]])

@@ -53,6 +53,18 @@ def test_prepared_trained_and_evaluated_one_after_the_other(toy):
     assert "chrF2" in evaluated.stdout
 
 
+def test_run_can_be_measured_by_a_protocol_that_it_was_trained_without(toy):
+    dev = {"name": "toy dev", "languages": ["de", "en"], "files": ["dev.de", "dev.en"]}
+    for command in ("prepare", "train"):
+        call_on(toy, command)
+
+    changes = {"corpus__dev": [dev | {"protocols": ["detok", "lc-tok"]}]}
+    evaluated = call_on(toy, "evaluate", **changes)
+
+    assert evaluated.exit_code == 0
+    assert "lc-tok BLEU" in evaluated.stdout
+
+
 def test_exported_from_the_checkpoint_and_again_from_the_bundle(toy):
     bundles = toy.corpora / "bundles"
     changes = {"export__beams": [1], "export__variants": ["fp32"]}

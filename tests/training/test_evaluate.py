@@ -61,6 +61,14 @@ def test_scores_are_those_of_sacrebleu(toy):
     assert chrf.score == sacrebleu.corpus_chrf(TEXTS, [references]).score
 
 
+def test_dev_is_scored_by_the_protocols_it_asks_for(toy):
+    dev = [HeldOut("dev", "de", "en", TEXTS, TEXTS, ("detok", "lc-tok"))]
+
+    scores = validate(CopyingNetwork(), TOKENIZER, toy.open(), dev)
+
+    assert [metric.name for metric in scores["de-en"]] == ["BLEU", "chrF2", "lc-tok BLEU"]
+
+
 def test_network_is_validated_without_dropout(toy):
     network = CopyingNetwork().train()
 

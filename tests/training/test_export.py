@@ -16,6 +16,7 @@ from service.evaluation import score
 from training.export import export
 from training.network import Network
 from training.prepare import Prepared, prepare
+from training.protocol import score_by
 from training.recipe import open_run
 from training.trained import trained_of_bundle, trained_of_run
 
@@ -43,6 +44,7 @@ files = ["dev.de", "dev.en"]
 name = "toy test"
 languages = ["en", "de"]
 files = ["test.en", "test.de"]
+protocols = ["detok", "lc-tok"]
 
 [tokenizer]
 kind = "bpe"
@@ -173,17 +175,20 @@ def test_scores_are_those_of_what_the_engine_answers(bundle, run):
     answers = [each.text for each in translator.translate_all(english, options)]
     translator.close()
 
-    expected = {metric.name: metric for metric in score(answers, [german], "de", ["bleu", "chrf"])}
+    metrics = score(answers, [german], "de", ["bleu", "chrf"], resamples=1000)
+    metrics += score_by(["lc-tok"], answers, german, "de", resamples=1000)
+    expected = {metric.name: metric for metric in metrics}
 
     greedy = [
         each
         for each in bundle.manifest.scores
         if each.beam == 1 and each.direction == Direction(source="en", target="de")
     ]
-    assert {each.metric for each in greedy} == {"BLEU", "chrF2"}
+    assert [each.metric for each in greedy] == ["BLEU", "chrF2", "lc-tok BLEU"]
     for each in greedy:
         assert each.score == pytest.approx(expected[each.metric].score, abs=0.005)
         assert each.signature == expected[each.metric].signature
+        assert each.interval == pytest.approx(expected[each.metric].interval, abs=0.005)
         assert (each.test_set, each.sentences) == ("toy test", 8)
 
 
@@ -194,6 +199,8 @@ def test_card_tells_directions_scores_licence_and_recipe(bundle):
     assert "| toy test | en to de | int8 | greedy | 8 |" in card
     assert "| toy train | 300 | CC0 | nobody \\| in particular |" in card
     assert bundle.manifest.scores[0].signature in card
+    assert "| sentences | BLEU | chrF2 | lc-tok BLEU |" in card
+    assert "lc-tok BLEU compares text that is lower-cased" in card
     assert 'name = "toy"' in card
 
 

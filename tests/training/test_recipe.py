@@ -83,6 +83,20 @@ def test_text_has_exactly_one_form(forms, toy):
         toy.open(corpus__train=[{"name": "mine", "languages": ["de", "en"], **forms}])
 
 
+def test_protocols_must_name_the_one_that_chooses(toy):
+    test = {"name": "mine", "languages": ["de", "en"], "files": FILES, "protocols": ["lc-tok"]}
+
+    with pytest.raises(ValueError, match="mine: protocols must name detok"):
+        toy.open(corpus__tests=[test])
+
+
+def test_training_text_has_no_protocols(toy):
+    train = {"name": "mine", "languages": ["de", "en"], "files": FILES, "protocols": ["detok"]}
+
+    with pytest.raises(ValueError, match=r"protocols: Extra inputs are not permitted"):
+        toy.open(corpus__train=[train])
+
+
 def test_text_in_one_language_only_is_refused(toy):
     with pytest.raises(ValueError, match="mine: both languages are de"):
         toy.open(corpus__train=[{"name": "mine", "languages": ["de", "de"], "files": FILES}])
