@@ -174,7 +174,7 @@ def load_dev(run: Run, limit: int) -> list[HeldOut]:
         references = [line for text in texts for line in text.references][:limit]
         protocols = tuple(dict.fromkeys(name for text in texts for name in text.protocols))
         names = ", ".join(text.name for text in texts)
-        dev.append(HeldOut(names, *direction, sources, references, protocols))
+        dev.append(HeldOut(names, *direction, sources, references, protocols=protocols))
     return dev
 
 

@@ -22,6 +22,7 @@ from models.tokenizer import BOS, EOS, PAD
 from training.attention import attend, build_attention
 from training.cells import STATE_SIZES, State, build_layer
 from training.loss import smoothed_cross_entropy
+from training.r_drop import r_drop_loss
 from training.recipe import NetworkRecipe
 
 States = tuple[State, ...]
@@ -192,13 +193,21 @@ class Network(nn.Module):
         return self.output(readout_BTE)  # type: ignore[no-any-return]
 
     def loss(
-        self, source_BS: Tensor, lengths_B: Tensor, target_BT: Tensor, smoothing: float
+        self,
+        source_BS: Tensor,
+        lengths_B: Tensor,
+        target_BT: Tensor,
+        smoothing: float,
+        r_drop: float = 0.0,
     ) -> Tensor:
         """Return the summed loss over the targets' tokens, in nats; padding counts nothing.
 
         Args:
             target_BT: BOS, the sentence, EOS, right padded.
+            r_drop: how much the disagreement of two passes weighs; 0 makes one pass only.
         """
+        if r_drop:
+            return self._r_drop_loss(source_BS, lengths_B, target_BT, (smoothing, r_drop))
         readout_BTE, _, _ = self.decode(target_BT[:, :-1], *self.encode(source_BS, lengths_B))
         is_token_BT = target_BT[:, 1:] != PAD
         return smoothed_cross_entropy(
@@ -208,6 +217,22 @@ class Network(nn.Module):
             target_BT[:, 1:][is_token_BT],
             smoothing,
         )
+
+    def _r_drop_loss(
+        self,
+        source_BS: Tensor,
+        lengths_B: Tensor,
+        target_BT: Tensor,
+        options: tuple[float, float],
+    ) -> Tensor:
+        # Both passes as one batch of twice the rows: each row draws its own dropout.
+        source_BS, lengths_B = source_BS.repeat(2, 1), lengths_B.repeat(2)
+        twice_BT = target_BT[:, :-1].repeat(2, 1)
+        readout_BTE, _, _ = self.decode(twice_BT, *self.encode(source_BS, lengths_B))
+        is_token_BT = target_BT[:, 1:] != PAD
+        readout_2NE = torch.stack([each[is_token_BT] for each in readout_BTE.chunk(2)])
+        targets_N = target_BT[:, 1:][is_token_BT]
+        return r_drop_loss(readout_2NE, self.output.weight, self.output.bias, targets_N, *options)
 
     @torch.no_grad()
     def translate(self, source_BS: Tensor, lengths_B: Tensor, max_tokens: int) -> list[list[int]]:

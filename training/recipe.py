@@ -46,8 +46,6 @@ class TextRecipe(Section):
     weight: float = Field(default=1.0, gt=0, le=100)
     """How much of a training text one epoch reads: 0.5 is half of it, drawn anew each epoch, and
     2 is all of it twice."""
-    joined: int = Field(default=1, ge=1, le=16)
-    """Consecutive lines of a test text that make one, which is translated as one sentence."""
 
     @model_validator(mode="after")
     def _has_one_form(self) -> Self:
@@ -71,6 +69,8 @@ class HeldOutRecipe(TextRecipe):
     # learnt, so a run that was trained without it can be measured with it
     protocols: tuple[ProtocolName, ...] = Field(default=("detok",), exclude=True)
     """How BLEU is taken: `detok`, by which everything is chosen, and `lc-tok` beside it."""
+    joined: int = Field(default=1, ge=1, le=16, exclude=True)
+    """Consecutive lines that make one, which is translated as one sentence."""
 
     @model_validator(mode="after")
     def _has_what_is_chosen_by(self) -> Self:
@@ -176,6 +176,8 @@ class TrainingRecipe(Section):
     max_steps: int = Field(ge=1)
     clip_norm: float = Field(gt=0)
     label_smoothing: Probability = 0.0
+    r_drop: float = Field(default=0.0, ge=0)
+    """How much it weighs that two passes under different dropout disagree; 0 makes one pass."""
     ema_decay: Probability = 0.0
     """Of the averaged weights that are validated and exported; 0 turns averaging off."""
     validate_steps: int = Field(ge=1)

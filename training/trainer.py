@@ -151,7 +151,11 @@ class Trainer:
             group["lr"] = learning_rate(self._recipe, self.position.step)
         with autocast(self._device, self.precision):
             loss = self.network.loss(
-                batch.source_BS, batch.lengths_B, batch.target_BT, self._recipe.label_smoothing
+                batch.source_BS,
+                batch.lengths_B,
+                batch.target_BT,
+                self._recipe.label_smoothing,
+                self._recipe.r_drop,
             )
         self._optimiser.zero_grad(set_to_none=True)
         self._scaler.scale(loss / batch.tokens).backward()  # type: ignore[no-untyped-call]

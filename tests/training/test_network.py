@@ -156,6 +156,33 @@ def test_loss_is_the_cross_entropy_of_the_tokens_after_bos():
     torch.testing.assert_close(loss, expected)
 
 
+def test_r_drop_makes_two_passes_of_which_each_draws_its_own_dropout():
+    network = make_network(**DROPOUTS).float().train()
+    source_BS, lengths_B = pad(SOURCES, CPU)
+    target_BT, _ = pad(TARGETS, CPU)
+    torch.manual_seed(5)
+    logits_BTV = network.logits(
+        source_BS.repeat(2, 1), lengths_B.repeat(2), target_BT[:, :-1].repeat(2, 1)
+    )
+    is_token_BT = target_BT[:, 1:] != PAD
+    first, second = (each[is_token_BT].log_softmax(-1) for each in logits_BTV.chunk(2))
+    apart = (first.exp() - second.exp()) * (first - second)
+    right_2N = [each[range(len(each)), target_BT[:, 1:][is_token_BT]] for each in (first, second)]
+
+    torch.manual_seed(5)
+    loss = network.loss(source_BS, lengths_B, target_BT, 0.0, r_drop=3.0)
+
+    assert not torch.allclose(first, second)
+    torch.testing.assert_close(loss, -sum(right_2N).sum() / 2 + 3 / 4 * apart.sum())
+
+
+def test_r_drop_without_dropout_loses_what_one_pass_loses():
+    network = make_network().float()
+    batch = (*pad(SOURCES, CPU), pad(TARGETS, CPU)[0])
+
+    torch.testing.assert_close(network.loss(*batch, 0.1, r_drop=3.0), network.loss(*batch, 0.1))
+
+
 def test_nothing_is_dropped_when_not_training():
     plain, dropping = make_network(), make_network(**DROPOUTS)
     dropping.load_state_dict(plain.state_dict())

@@ -22,6 +22,7 @@ EVERYTHING = {
     "network__word_dropout": 0.1,
     "training__label_smoothing": 0.1,
     "training__ema_decay": 0.9,
+    "training__r_drop": 0.5,
 }
 
 
