@@ -120,7 +120,7 @@ class Bundle:
         """
         info = self.manifest.tokenizer
         try:
-            tokenizer = Tokenizer.open(self.file(info.file), info.normalisation)
+            tokenizer = Tokenizer.open(self.file(info.file), info.normalisation, info.case)
         except ValueError as error:
             raise _damaged(self.path, info.file.path, f"cannot be read: {error}") from error
         if tokenizer.size != info.size:

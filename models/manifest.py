@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from models.casing import Case
 from models.tokenizer import Normalisation, TokenizerKind
 
 FORMAT: Literal[2] = 2
@@ -136,6 +137,8 @@ class TokenizerInfo(Part):
     size: Size
     byte_fallback: bool
     normalisation: Normalisation
+    case: Case = "as-is"
+    """`inline` if words are small and tokens before them say how they are written."""
 
 
 class Architecture(Part):

@@ -2,9 +2,9 @@
 
 Normalisation happens here and nowhere else, so that both halves see the same text.
 SentencePiece is given its own normalisation switched off: what happens to a text is
-what `normalise` says, and the manifest records the one choice there is.
+what `normalise` and, if wanted, `mark_case` say, and the manifest records these choices.
 
-    text -> normalise -> pieces (BPE, unigram, char or word; bytes as a last resort) -> ids
+    text -> normalise -> mark_case -> pieces (BPE, unigram, char, word; bytes at last) -> ids
 """
 
 import io
@@ -14,9 +14,11 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import sentencepiece
+
+from models.casing import MARK_NAMES, Case, mark_case, restore_case
 
 PAD, BOS, EOS, UNK = 0, 1, 2, 3
 """Ids that every vocabulary begins with."""
@@ -31,6 +33,12 @@ _TRANSLATION = {ord(_SPACE_SIGN): "_", ord(_SOFT_HYPHEN): None}
 _BLANKS = re.compile(r"[\s\u200b\ufeff]+")
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
+# A mark stands before the space of its word, the first of all too: spaces are left to us.
+_INLINE_CASE: dict[str, Any] = {
+    "user_defined_symbols": list(MARK_NAMES),
+    "add_dummy_prefix": False,
+    "remove_extra_whitespaces": False,
+}
 
 
 def normalise(text: str, form: Normalisation) -> str:
@@ -46,6 +54,11 @@ def normalise(text: str, form: Normalisation) -> str:
     return _BLANKS.sub(" ", unicodedata.normalize(form, text)).strip()
 
 
+def _read(text: str, form: Normalisation, case: Case) -> str:
+    text = normalise(text, form)
+    return mark_case(text) if case == "inline" else text
+
+
 def target_tag(language: str) -> str:
     """Return the token that asks the network for this target language."""
     return f"<2{language}>"
@@ -55,24 +68,35 @@ class Tokenizer:
     """A trained vocabulary. Instances may be shared between threads.
 
     No text can produce a control token (padding, BOS, EOS, a target tag): they exist as
-    ids only. With byte fallback no text produces UNK either.
+    ids only. With byte fallback no text produces UNK either. A vocabulary with inline case has
+    tokens for it, which stand for nothing but the case of the next word.
+
+    Raises:
+        ValueError: the model was not made for this kind of case.
     """
 
-    def __init__(self, model: bytes, normalisation: Normalisation) -> None:
+    def __init__(self, model: bytes, normalisation: Normalisation, case: Case = "as-is") -> None:
         self._processor = sentencepiece.SentencePieceProcessor()
         self._processor.LoadFromSerializedProto(model)
         self._model = model
         self._normalisation: Normalisation = normalisation
+        ids = [int(self._processor.PieceToId(mark)) for mark in MARK_NAMES]
+        self.case_ids = tuple(id for id in ids if not self._processor.IsUnknown(id))
+        """Tokens that stand for the case of the next word; none unless it is inline."""
+        if len(self.case_ids) != (len(MARK_NAMES) if case == "inline" else 0):
+            raise ValueError(f"the vocabulary was not made for case {case}")
+        self._case: Case = case
 
     @classmethod
-    def open(cls, path: Path, normalisation: Normalisation) -> Self:
+    def open(cls, path: Path, normalisation: Normalisation, case: Case = "as-is") -> Self:
         """Read a vocabulary from a file.
 
         Raises:
-            ValueError: the file is missing or is not a SentencePiece model.
+            ValueError: the file is missing, is not a SentencePiece model, or is not one for
+                this kind of case.
         """
         try:
-            return cls(path.read_bytes(), normalisation)
+            return cls(path.read_bytes(), normalisation, case)
         except (OSError, RuntimeError):
             raise ValueError(f"{path.name} is not a SentencePiece model") from None
 
@@ -84,6 +108,7 @@ class Tokenizer:
         kind: TokenizerKind,
         size: int,
         normalisation: Normalisation,
+        case: Case = "as-is",
         tags: Sequence[str] = (),
     ) -> Self:
         """Learn a vocabulary of at most `size` tokens, control tokens and bytes included.
@@ -92,12 +117,15 @@ class Tokenizer:
         `word`, whose unknown words are UNK: bytes would be words of their own there.
 
         Raises:
-            ValueError: the texts are too few or too uniform for the size asked for.
+            ValueError: the texts are too few or too uniform for the size asked for, or the
+                words of kind `word` are to be marked: a mark would be a part of them.
         """
+        if kind == "word" and case == "inline":
+            raise ValueError("tokenizer.case inline needs a kind with pieces of words")
         model = io.BytesIO()
         try:
             sentencepiece.SentencePieceTrainer.Train(
-                sentence_iterator=iter([normalise(text, normalisation) for text in texts]),
+                sentence_iterator=iter([_read(text, normalisation, case) for text in texts]),
                 model_writer=model,
                 model_type=kind,
                 vocab_size=size,
@@ -112,10 +140,11 @@ class Tokenizer:
                 unk_id=UNK,
                 num_threads=1,
                 minloglevel=2,
+                **(_INLINE_CASE if case == "inline" else {}),
             )
         except (RuntimeError, OSError) as error:
             raise ValueError(f"tokenizer.size {size}: {error}") from None
-        return cls(model.getvalue(), normalisation)
+        return cls(model.getvalue(), normalisation, case)
 
     def save(self, path: Path) -> None:
         """Write the vocabulary to a file that `open` reads."""
@@ -143,15 +172,23 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text, without BOS, EOS or tag."""
-        return list(self._processor.EncodeAsIds(normalise(text, self._normalisation)))
+        return list(self._processor.EncodeAsIds(_read(text, self._normalisation, self._case)))
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of the ids; control tokens have none, broken bytes are U+FFFD."""
-        return str(self._processor.DecodeIds([int(id) for id in ids]))
+        """Return the text of the ids; control tokens have none, broken bytes are U+FFFD.
+
+        A token of inline case with no word behind it means nothing.
+        """
+        text = str(self._processor.DecodeIds([int(id) for id in ids]))
+        return restore_case(text) if self._case == "inline" else text
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
-        """Return each id as SentencePiece writes it: U+2581 stands for a space before it."""
-        return [str(self._processor.IdToPiece(int(id))) for id in ids]
+        """Return each id as SentencePiece writes it: U+2581 stands for a space before it.
+
+        Tokens of inline case have a name, as control tokens do: what follows is in small letters.
+        """
+        pieces = (str(self._processor.IdToPiece(int(id))) for id in ids)
+        return [MARK_NAMES.get(piece, piece) for piece in pieces]
 
     def sample(self, texts: Sequence[str], dropout: float, seed: int) -> list[list[int]]:
         """Return one random segmentation of each text; the same seed gives the same ones.
@@ -164,10 +201,10 @@ class Tokenizer:
 
         Source: Provilkov et al. 2020, "BPE-Dropout", section 3; Kudo 2018, section 3.1.
         """
-        normalised = [normalise(text, self._normalisation) for text in texts]
+        read = [_read(text, self._normalisation, self._case) for text in texts]
 
         def segment() -> list[list[int]]:
-            return [self._processor.SampleEncodeAsIds(text, -1, dropout) for text in normalised]
+            return [self._processor.SampleEncodeAsIds(text, -1, dropout) for text in read]
 
         # SentencePiece seeds its generator once per thread, so a seed needs a thread of its own.
         sentencepiece.set_random_generator_seed(random.Random(seed).getrandbits(31))  # noqa: S311

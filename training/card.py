@@ -55,9 +55,15 @@ def _network(manifest: Manifest) -> str:
         ("embeddings", str(shape.embedding_size)),
         ("encoder", f"{shape.encoder_layers} bidirectional x {shape.encoder_size} each way"),
         ("decoder", f"{shape.decoder_layers} x {shape.decoder_size}"),
-        ("vocabulary", f"{shape.vocabulary_size:,} ({manifest.tokenizer.kind})"),
+        ("vocabulary", _vocabulary(manifest)),
     ]
     return f"## Network\n\n{_table(('', ''), rows)}"
+
+
+def _vocabulary(manifest: Manifest) -> str:
+    kind, case = manifest.tokenizer.kind, manifest.tokenizer.case
+    described = kind if case == "as-is" else f"{kind}, {case} case"
+    return f"{manifest.architecture.vocabulary_size:,} ({described})"
 
 
 def _variants(manifest: Manifest) -> str:

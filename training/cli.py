@@ -190,15 +190,14 @@ def _tell_validation(position: "Position", summary: dict[str, float]) -> None:
 
 
 def _evaluate(run: Run) -> None:
-    from models.tokenizer import Tokenizer  # noqa: PLC0415
     from training.corpus import load_dev  # noqa: PLC0415
     from training.evaluate import validate  # noqa: PLC0415
+    from training.prepare import open_tokenizer  # noqa: PLC0415
 
     network, _ = _load_best(run)
-    tokenizer = Tokenizer.open(run.prepared / "tokenizer.model", run.recipe.tokenizer.normalisation)
     dev = load_dev(run, run.recipe.training.validation_sentences)
     with console.status("translating"):
-        scores = validate(network, tokenizer, run, dev)
+        scores = validate(network, open_tokenizer(run), run, dev)
     output.print(_score_table(scores))
 
 

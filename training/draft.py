@@ -106,6 +106,7 @@ def _tokenizer(run: Run, trained: Trained, draft: Path) -> TokenizerInfo:
         # Bytes would be words of their own to a vocabulary of words: it is trained without.
         byte_fallback=recipe.kind != "word",
         normalisation=recipe.normalisation,
+        case=recipe.case,
     )
 
 

@@ -112,7 +112,14 @@ def _shortlists(run: Run, trained: Trained) -> Shortlists | None:
     prefixes = {target for _, target in run.recipe.corpus.directions}
     markers = [id for each in prefixes for id in source_prefix(run.recipe, tokenizer, each)]
     examples = encode_train(run, tokenizer)
-    return build(examples, tokenizer.size, markers or [EOS], recipe.likeliest, recipe.frequent)
+    return build(
+        examples,
+        tokenizer.size,
+        markers or [EOS],
+        recipe.likeliest,
+        recipe.frequent,
+        always=tokenizer.case_ids,
+    )
 
 
 def _measure(run: Run, draft: Path, manifest: Manifest, console: Console) -> Manifest:

@@ -29,11 +29,11 @@ def inherit_tokenizer(run: Run) -> Tokenizer:
 
     Raises:
         DamagedBundle: the bundle cannot be trusted.
-        ValueError: the recipe names another kind, size or normalisation.
+        ValueError: the recipe names another kind, size, normalisation or case.
     """
     bundle = _open(run)
     wanted, there = run.recipe.tokenizer, bundle.manifest.tokenizer
-    for key in ("kind", "size", "normalisation"):
+    for key in ("kind", "size", "normalisation", "case"):
         if (mine := getattr(wanted, key)) != (theirs := getattr(there, key)):
             raise ValueError(f"tokenizer.{key} is {mine}, that of {bundle.identity} is {theirs}")
     return bundle.tokenizer()
@@ -82,6 +82,8 @@ def _ancestors(tokenizer: Tokenizer, before: Tokenizer, tags: list[str]) -> list
             ancestors.append([known[piece]])
         elif tokenizer.is_control(id):
             ancestors.append([before.tag_id(tag) for tag in tags])
+        elif id in tokenizer.case_ids:
+            ancestors.append([])  # case was in the words themselves
         else:
             ancestors.append(_segment(piece, before))
     return ancestors
@@ -90,7 +92,7 @@ def _ancestors(tokenizer: Tokenizer, before: Tokenizer, tags: list[str]) -> list
 def _segment(piece: str, before: Tokenizer) -> list[int]:
     """Return the old tokens of a piece's text; none if it was never seen but as bytes."""
     text = piece.replace(_SPACE_SIGN, " ")
-    ids = before.encode(text)
+    ids = [id for id in before.encode(text) if id not in before.case_ids]
     if not text.startswith(" ") and ids and before.pieces(ids[:1]) == [_SPACE_SIGN]:
         ids = ids[1:]
     return [] if any(name.startswith("<0x") for name in before.pieces(ids)) else ids

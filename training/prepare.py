@@ -24,6 +24,7 @@ from training.mixing import Sides, mix
 from training.recipe import Recipe, Run, TextRecipe
 
 ORIGIN = "origin.json"
+VOCABULARY = "tokenizer.model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +92,7 @@ class Prepared:
             raise ValueError(
                 f"{self._folder} was made by another [corpus] or [tokenizer]: prepare again"
             )
-        self.tokenizer = Tokenizer.open(
-            run.prepared / "tokenizer.model", run.recipe.tokenizer.normalisation
-        )
+        self.tokenizer = open_tokenizer(run)
 
     def examples(self, epoch: int) -> Examples:
         """Return the examples of an epoch, which may draw, join and segment its text anew.
@@ -129,7 +128,7 @@ def prepare(run: Run) -> list[Report]:
     draft.mkdir()
     texts, reports = _write_texts(run, draft)
     tokenizer = _make_tokenizer(run, texts)
-    tokenizer.save(draft / "tokenizer.model")
+    tokenizer.save(draft / VOCABULARY)
     examples = _encode(run.recipe, tokenizer, texts, seed=None)
     examples.source.save(draft, "source")
     examples.target.save(draft, "target")
@@ -140,6 +139,16 @@ def prepare(run: Run) -> list[Report]:
     return reports
 
 
+def open_tokenizer(run: Run) -> Tokenizer:
+    """Read the vocabulary that was prepared.
+
+    Raises:
+        ValueError: it is not there, or is not one.
+    """
+    recipe = run.recipe.tokenizer
+    return Tokenizer.open(run.prepared / VOCABULARY, recipe.normalisation, recipe.case)
+
+
 def train_tokenizer(recipe: Recipe, texts: Sequence[Sides]) -> Tokenizer:
     """Learn one vocabulary from all sides of all training texts."""
     targets = dict.fromkeys(target for _, target in recipe.corpus.directions)
@@ -148,6 +157,7 @@ def train_tokenizer(recipe: Recipe, texts: Sequence[Sides]) -> Tokenizer:
         kind=recipe.tokenizer.kind,
         size=recipe.tokenizer.size,
         normalisation=recipe.tokenizer.normalisation,
+        case=recipe.tokenizer.case,
         tags=[target_tag(target) for target in targets] if recipe.has_tags else [],
     )
 

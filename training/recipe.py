@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from models.bundle import VariantName
+from models.casing import Case
 from models.tokenizer import Normalisation, TokenizerKind
 from training.attention import AttentionKind
 from training.cells import CellKind
@@ -122,6 +123,9 @@ class TokenizerRecipe(Section):
     size: int = Field(ge=300)
     """Tokens at most; 256 of them are bytes."""
     normalisation: Normalisation
+    case: Case = "as-is"
+    """`inline` turns the case of words into tokens before them, so that Hello and hello share
+    their pieces."""
     dropout_source: Probability = 0.0
     """BPE-dropout on the source, drawn anew each epoch."""
     dropout_target: Probability = 0.0
@@ -134,6 +138,8 @@ class TokenizerRecipe(Section):
             raise ValueError(
                 f"tokenizer.kind {self.kind} has no dropout: there is one segmentation"
             )
+        if self.case == "inline" and self.kind == "word":
+            raise ValueError("tokenizer.case inline needs a kind that has pieces of words")
         return self
 
 

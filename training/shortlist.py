@@ -57,7 +57,12 @@ def align(examples: Examples, vocabulary_size: int, iterations: int = ITERATIONS
 
 
 def build(
-    examples: Examples, vocabulary_size: int, markers: Sequence[int], likeliest: int, frequent: int
+    examples: Examples,
+    vocabulary_size: int,
+    markers: Sequence[int],
+    likeliest: int,
+    frequent: int,
+    always: Sequence[int] = (),
 ) -> Shortlists:
     """Return the shortlists of a vocabulary.
 
@@ -68,6 +73,7 @@ def build(
             most frequent target tokens of the sentences that they are in.
         likeliest: Target tokens for each source token.
         frequent: Target tokens for each marker.
+        always: Target tokens for every sentence, however rare.
     """
     translations = align(examples, vocabulary_size)
     order_W = np.lexsort((-translations.probability_W, translations.source_W))
@@ -77,7 +83,7 @@ def build(
     all_V = np.arange(vocabulary_size)
     rows = [(all_V, all_V), (source_W[is_kept_W], target_W[is_kept_W])]
     for marker in markers:
-        most = _most_frequent(examples, marker)[:frequent]
+        most = np.append(_most_frequent(examples, marker)[:frequent], np.array(always, np.int64))
         rows.append((np.full(len(most), marker), most))
     pairs = np.unique(
         np.concatenate([source * vocabulary_size + target for source, target in rows])

@@ -35,6 +35,8 @@ class SearchOptions:
     """Whether hypotheses tell what they attended to."""
     num_tags: int = 0
     """Source tokens at the beginning that nothing translates, so that they need no coverage."""
+    case_ids: tuple[int, ...] = ()
+    """Tokens that say how the next word is written: no part of an n-gram."""
 
     @property
     def reads_attention(self) -> bool:

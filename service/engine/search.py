@@ -264,6 +264,11 @@ class Beams:
     def _prefix(self, n: int, k: int) -> NDArray[np.int32]:
         return self._prefixes_NKT[n, k, : self._steps_N[n]]
 
+    def _text(self, n: int, k: int) -> NDArray[np.int32]:
+        """Return the prefix without the tokens that are no text."""
+        prefix, case_ids = self._prefix(n, k), self._options[n].case_ids
+        return prefix[~np.isin(prefix, case_ids)] if case_ids else prefix
+
     def _note_attention(self, attention_NKS: NDArray[np.float32] | None) -> None:
         if self._traces:
             assert attention_NKS is not None, "attention was asked for"
@@ -274,7 +279,7 @@ class Beams:
         """Yield what may not follow in the rows of the sentences that block n-grams."""
         for n, size in self._ngram_sizes.items():
             for k in range(self._width):
-                yield n, k, blocked_tokens(self._prefix(n, k), size)
+                yield n, k, blocked_tokens(self._text(n, k), size)
 
     def _mark_done(self) -> None:
         best_N = self._totals_NK.max(axis=1) if self._width > 1 else self._totals_NK[:, 0]

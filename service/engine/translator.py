@@ -242,6 +242,7 @@ class Translator:
             length_penalty=self.defaults.length_penalty if penalty is None else penalty,
             num_best=options.alternatives + 1,
             no_repeat_ngram=options.no_repeat_ngram,
+            case_ids=self.tokenizer.case_ids,
             coverage_penalty=options.coverage_penalty,
             with_attention=options.attention,
         )

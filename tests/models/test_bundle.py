@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from models.bundle import Bundle, DamagedBundle, describe_file, find_bundles, publish
+from models.tokenizer import Tokenizer
 
 FILES = ["fp32/encoder.onnx", "fp32/step.onnx", "fp32/weights.bin", "tokenizer.model", "card.md"]
 
@@ -341,6 +342,20 @@ def test_score_of_a_variant_that_is_not_there_is_refused(draft, manifest):
 def test_tokenizer_that_is_none_is_refused_by_name(draft):
     with pytest.raises(DamagedBundle, match=r"tokenizer.model cannot be read"):
         Bundle.open(draft).tokenizer()
+
+
+def test_tokenizer_is_opened_with_its_case(draft, manifest):
+    texts = ["Das Haus am See ist alt.", "Das Brot"] * 5
+    tokenizer = Tokenizer.train(texts, kind="bpe", size=300, normalisation="NFC", case="inline")
+    tokenizer.save(draft / "tokenizer.model")
+    file = describe_file(draft / "tokenizer.model", draft).model_dump()
+    manifest["tokenizer"] |= {"file": file, "size": tokenizer.size, "case": "inline"}
+    write(draft, manifest)
+
+    opened = Bundle.open(draft).tokenizer()
+
+    assert opened.decode(opened.encode("Das HAUS")) == "Das HAUS"
+    assert opened.case_ids == tokenizer.case_ids != ()
 
 
 def test_published_version_is_refused_a_second_time(draft, root, manifest):

@@ -16,13 +16,20 @@ TAGS = [target_tag("de"), target_tag("en")]
 KINDS = ["bpe", "unigram", "char"]
 
 
-def train(kind, normalisation="NFC", texts=TEXTS):
-    return Tokenizer.train(texts, kind=kind, size=320, normalisation=normalisation, tags=TAGS)
+def train(kind, normalisation="NFC", texts=TEXTS, case="as-is"):
+    return Tokenizer.train(
+        texts, kind=kind, size=320, normalisation=normalisation, case=case, tags=TAGS
+    )
 
 
 @pytest.fixture(scope="module")
 def tokenizers():
     return {kind: train(kind) for kind in KINDS}
+
+
+@pytest.fixture(scope="module")
+def inline():
+    return {kind: train(kind, case="inline") for kind in KINDS}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -39,6 +46,70 @@ def test_decoding_gives_back_the_normalised_text(text, kind, tokenizers):
     tokenizer = tokenizers[kind]
 
     assert tokenizer.decode(tokenizer.encode(text)) == normalise(text, "NFC")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=100, deadline=None)
+@given(text=st.text(max_size=30) | st.text("aAäÄßẞİςΣǆǅǄﬁ\u0345\u03013_'- ", max_size=30))
+@example(text="Das HAUS am See, E-Mail und McDonald's: ŉ ΑΣ Σας A4")
+@example(text="\x01hallo \x02welt <title> <upper> <0x01>")
+@example(text="\u2581Already\u2581THERE \u2581")
+@example(text="漢字 漢A A漢 ABC漢")
+@example(text="")
+def test_inline_case_gives_back_the_normalised_text(text, kind, inline):
+    ids = inline[kind].encode(text)
+
+    assert inline[kind].decode(ids) == normalise(text, "NFC")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_inline_case_lets_all_writings_of_a_word_share_its_pieces(kind, inline):
+    tokenizer = inline[kind]
+    title, upper = tokenizer.case_ids
+    small = tokenizer.encode("das haus (brot)")
+
+    assert tokenizer.encode("Das Haus (brot)")[0] == title
+    assert tokenizer.encode("DAS haus (brot)") == [upper, *small]
+    for text in ("Das Haus (brot)", "DAS HAUS (BROT)", "das Haus (Brot)"):
+        assert [id for id in tokenizer.encode(text) if id not in (title, upper)] == small
+
+
+@pytest.mark.parametrize("text", ["\x01das", "\x01\x02 \x02", "<title>", "<0x01>das", "\ue001das"])
+def test_no_text_can_write_a_token_of_case(text, inline):
+    assert not set(inline["bpe"].case_ids) & set(inline["bpe"].encode(text))
+
+
+def test_tokens_of_case_out_of_place_have_no_text(inline):
+    tokenizer = inline["bpe"]
+    title, upper = tokenizer.case_ids
+    the, house = tokenizer.encode("the"), tokenizer.encode("house")
+
+    assert tokenizer.decode([title, title, *the, upper, *house, title]) == "The HOUSE"
+    assert tokenizer.decode([title, upper, EOS]) == ""
+
+
+def test_inline_case_names_its_tokens_among_the_pieces(inline):
+    tokenizer = inline["bpe"]
+
+    pieces = tokenizer.pieces(tokenizer.encode("Das Haus AM See"))
+
+    names = [piece for piece in pieces if piece.startswith("<")]
+    assert names == ["<title>", "<title>", "<upper>", "<title>"]
+    spelled = "".join(piece for piece in pieces if piece not in names)
+    assert spelled == "\u2581das\u2581haus\u2581am\u2581see"
+
+
+def test_inline_case_is_not_for_words():
+    with pytest.raises(ValueError, match=r"tokenizer\.case inline"):
+        train("word", case="inline")
+
+
+@pytest.mark.parametrize(("made", "opened"), [("as-is", "inline"), ("inline", "as-is")])
+def test_vocabulary_for_another_case_is_refused(made, opened, tmp_path):
+    train("bpe", case=made).save(tmp_path / "tokenizer.model")
+
+    with pytest.raises(ValueError, match=f"not made for case {opened}"):
+        Tokenizer.open(tmp_path / "tokenizer.model", "NFC", opened)
 
 
 @settings(max_examples=60, deadline=None)
@@ -210,6 +281,16 @@ def test_samples_are_equal_for_equal_seeds_only(kind, tokenizers):
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])
 def test_samples_have_the_same_text_in_other_pieces(kind, tokenizers):
     tokenizer = tokenizers[kind]
+
+    sampled = tokenizer.sample(TEXTS, 0.3, seed=1)
+
+    assert [tokenizer.decode(ids) for ids in sampled] == TEXTS
+    assert sampled != [tokenizer.encode(text) for text in TEXTS]
+
+
+@pytest.mark.parametrize("kind", ["bpe", "unigram"])
+def test_samples_with_inline_case_have_the_same_text(kind, inline):
+    tokenizer = inline[kind]
 
     sampled = tokenizer.sample(TEXTS, 0.3, seed=1)
 

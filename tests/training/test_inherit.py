@@ -109,6 +109,23 @@ def test_tag_of_a_new_language_starts_as_the_tags_there_are(toy, ancestor):
     assert torch.allclose(network.source_embedding.weight[tokenizer.tag_id("<2fr>")], old)
 
 
+def test_words_of_inline_case_start_as_the_small_words_and_their_case_by_chance(toy, ancestor):
+    before = Prepared(toy.open(name="ancestor", corpus__directions=BOTH)).tokenizer
+
+    network, tokenizer = inherit(toy, tokenizer__case="inline", tokenizer__size=350, name="marked")
+
+    old = ancestor.target_embedding.weight.detach().numpy()
+    new = network.target_embedding.weight.detach().numpy()
+    known = set(before.pieces(range(before.size)))
+    pieces = dict(enumerate(tokenizer.pieces(range(tokenizer.size))))
+    words = {id: each for id, each in pieces.items() if each[0] == "\u2581" and each not in known}
+    assert words
+    for id, piece in words.items():
+        assert np.allclose(new[id], old[before.encode(piece[1:])].mean(0), atol=1e-6)
+    for id in tokenizer.case_ids:
+        assert not np.allclose(new[id], old[before.encode(pieces[id])].mean(0), atol=1e-3)
+
+
 def test_training_starts_from_it_and_goes_on_from_its_own_checkpoint(toy, ancestor):
     changes = {"tokenizer__vocabulary": "init_from", "training__learning_rate": 1e-9}
     run = toy.open(training__init_from="ancestor/1", corpus__directions=BOTH, **changes)

@@ -174,6 +174,17 @@ def test_dropout_of_an_epoch_is_the_same_whenever_it_is_asked_for(toy):
     np.testing.assert_array_equal(first.target.ids, again.target.ids)
 
 
+def test_inline_case_is_prepared_and_read_back(toy):
+    run = toy.open(tokenizer__case="inline")
+    prepare(run)
+    tokenizer = Prepared(run).tokenizer
+
+    examples = Prepared(run).examples(0)
+
+    assert [tokenizer.decode(ids) for ids in as_lists(examples.target)] == read(toy, "train.en")
+    assert tokenizer.encode("Ich")[1:] == tokenizer.encode("ich")
+
+
 def test_training_files_are_described_by_their_hash(toy):
     for name in ("train.de", "train.en"):
         (toy.corpora / name).write_bytes(b"abc")

@@ -59,6 +59,8 @@ def test_unknown_key_is_refused_by_its_name(key, toy):
         ({"tokenizer__size": 299}, r"tokenizer\.size: .* 300"),
         ({"tokenizer__kind": "char", "tokenizer__dropout_source": 0.1}, "char has no dropout"),
         ({"tokenizer__kind": "word", "tokenizer__dropout_target": 0.1}, "word has no dropout"),
+        ({"tokenizer__case": "upper"}, r"tokenizer\.case: .*'inline'"),
+        ({"tokenizer__case": "inline", "tokenizer__kind": "word"}, r"case inline needs a kind"),
         ({"corpus__directions": [["de", "fr"]]}, r"corpus\.train has no text for de-fr"),
         ({"corpus__directions": [["DE", "en"]]}, r"corpus\.directions"),
         ({"corpus__dev": []}, r"corpus\.dev: "),

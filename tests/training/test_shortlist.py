@@ -78,6 +78,13 @@ def test_row_of_a_tag_holds_what_is_frequent_in_its_language():
     assert row(shortlists, OTHER_TAG) == {OTHER_TAG, EOS, DAS}
 
 
+def test_what_is_always_allowed_stands_in_the_rows_of_all_markers():
+    shortlists = build(examples_of(TAGGED), V, [TAG, OTHER_TAG], 0, frequent=1, always=[6, 7])
+
+    assert {6, 7} <= row(shortlists, TAG) & row(shortlists, OTHER_TAG)
+    assert row(shortlists, HAUS) == {HAUS}
+
+
 def test_only_every_so_manyth_sentence_is_linked_of_a_large_text(monkeypatch):
     monkeypatch.setattr("training.shortlist.MAX_LINKS", 32)
 

@@ -278,6 +278,20 @@ def test_blocked_tokens_are_those_that_followed_the_same_words_before():
     assert blocked_tokens(prefix, 9) == set()
 
 
+def test_tokens_of_case_are_no_part_of_an_ngram():
+    beams = begin(SearchOptions(no_repeat_ngram=2, case_ids=(4,), max_tokens=9))
+    two = StepResult(np.array([[[-1.0, -2.0]]], np.float32), np.zeros((1, 1, 2), np.int64))
+
+    def advance(*tokens: int) -> int:
+        beams.advance(two._replace(tokens_NKC=np.array([[tokens]])))
+        return beams.moves[1].item()
+
+    # "Tom Tom saw": a name may come again, two words may not, whatever is between them.
+    said = [advance(*tokens) for tokens in [(4, 9), (20, 9), (4, 9), (20, 9), (4, 9), (20, 21)]]
+
+    assert said == [4, 20, 4, 20, 4, 21]
+
+
 def test_sentence_that_only_repeats_itself_is_stopped_and_loses_the_copies():
     beams = begin(SearchOptions(width=1, length_penalty=0.0, max_tokens=100))
 

@@ -11,6 +11,7 @@ from time import monotonic
 import numpy as np
 import pytest
 
+from models.tokenizer import Tokenizer
 from service.engine.hypothesis import EOS, Hypothesis, SearchOptions
 from service.engine.scheduler import Scheduler
 from service.engine.translator import TranslationOptions, Translator
@@ -40,6 +41,18 @@ def translator(tiny_bundle, tokenizer, scheduler) -> Translator:
 
 def translate(translator: Translator, text: str, **options):
     return asyncio.run(translator.translate(text, TranslationOptions(**options)))
+
+
+def test_inline_case_comes_through_and_is_no_part_of_ngrams(translator):
+    texts = ["Guten Morgen, ihr HUNDE.", "das Haus"] * 3
+    tokenizer = Tokenizer.train(texts, kind="char", size=300, normalisation="NFC", case="inline")
+    marking, scheduler = replace(translator, tokenizer=tokenizer, tag=None), AnsweringScheduler()
+
+    translation = translate(marking, "Guten Hunde. das HAUS")
+    translate(replace(marking, scheduler=scheduler), "Guten Morgen.")
+
+    assert translation.text == "Guten Hunde. das HAUS"
+    assert [options.case_ids for options, _, _ in scheduler.asked] == [tokenizer.case_ids]
 
 
 @pytest.mark.parametrize(
