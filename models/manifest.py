@@ -146,6 +146,9 @@ class Architecture(Part):
 
     cell: Literal["gru", "lstm"]
     attention: Literal["dot", "general", "additive"]
+    attention_heads: Size = 1
+    attention_size: Size | None = None
+    """Of the space in which additive attention compares; None if it is that of the decoder."""
     embedding_size: Size
     encoder_layers: Size
     encoder_size: Size

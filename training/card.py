@@ -7,7 +7,7 @@ Source: Mitchell et al. 2019, "Model Cards for Model Reporting", section 4.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from models.bundle import Cost, CostRow, Direction, Manifest, Score, VariantName
+from models.bundle import Architecture, Cost, CostRow, Direction, Manifest, Score, VariantName
 from training.gate import mean_bleu, without
 from training.protocol import LC_TOK_BLEU
 
@@ -51,7 +51,7 @@ def _network(manifest: Manifest) -> str:
     rows = [
         ("parameters", f"{shape.parameters:,}"),
         ("cell", shape.cell.upper()),
-        ("attention", shape.attention),
+        ("attention", _attention(shape)),
         ("embeddings", str(shape.embedding_size)),
         ("encoder", f"{shape.encoder_layers} bidirectional x {shape.encoder_size} each way"),
         ("decoder", f"{shape.decoder_layers} x {shape.decoder_size}"),
@@ -64,6 +64,12 @@ def _vocabulary(manifest: Manifest) -> str:
     kind, case = manifest.tokenizer.kind, manifest.tokenizer.case
     described = kind if case == "as-is" else f"{kind}, {case} case"
     return f"{manifest.architecture.vocabulary_size:,} ({described})"
+
+
+def _attention(shape: Architecture) -> str:
+    size = f" in {shape.attention_size}" if shape.attention_size else ""
+    heads = f", {shape.attention_heads} heads" if shape.attention_heads > 1 else ""
+    return f"{shape.attention}{size}{heads}"
 
 
 def _variants(manifest: Manifest) -> str:

@@ -87,6 +87,8 @@ def _architecture(run: Run, trained: Trained) -> Architecture:
     return Architecture(
         cell=network.cell,
         attention=network.attention,
+        attention_heads=network.attention_heads,
+        attention_size=network.attention_size,
         embedding_size=network.embedding_size,
         encoder_layers=network.encoder_layers,
         encoder_size=network.encoder_size,

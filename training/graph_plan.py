@@ -25,6 +25,7 @@ class Plan:
     attention: Literal["dot", "general", "additive"]
     encoder_layers: int
     decoder_layers: int
+    attention_heads: int = 1
 
     @property
     def states_per_layer(self) -> int:

@@ -45,7 +45,13 @@ def describe_graph(path: Path) -> Graph:
 def plan_of_bundle(bundle: Bundle) -> Plan:
     """Return the plan that the graphs of a bundle were built by."""
     shape = bundle.manifest.architecture
-    return Plan(shape.cell, shape.attention, shape.encoder_layers, shape.decoder_layers)
+    return Plan(
+        shape.cell,
+        shape.attention,
+        shape.encoder_layers,
+        shape.decoder_layers,
+        attention_heads=shape.attention_heads,
+    )
 
 
 def files_of_bundle(bundle: Bundle) -> GraphFiles:

@@ -110,7 +110,13 @@ class Decoder(nn.Module):
         memory_size, size = 2 * recipe.encoder_size, recipe.decoder_size
         inputs = [recipe.embedding_size] + [size + memory_size] * (recipe.decoder_layers - 1)
         self.layers = nn.ModuleList(build_layer(recipe.cell, each, size) for each in inputs)
-        self.attention = build_attention(recipe.attention, size, memory_size)
+        self.attention = build_attention(
+            recipe.attention,
+            size,
+            memory_size,
+            heads=recipe.attention_heads,
+            size=recipe.attention_size,
+        )
         self.start = nn.ModuleList(nn.Linear(memory_size, size) for _ in inputs)
         self.readout = nn.Linear(size + memory_size + recipe.embedding_size, recipe.embedding_size)
         self.dropout = LockedDropout(recipe.dropout_layers)
@@ -131,8 +137,8 @@ class Decoder(nn.Module):
         after: list[State] = []
         out_BTH, state = self.layers[0](x_BTE, states[0])
         after.append(state)
-        scores_BTS = self.attention.scores(out_BTH, memory.keys_BSA)
-        context_BTM, weights_BTS = attend(scores_BTS, memory.memory_BSM, memory.mask_BS)
+        scores_BJTS = self.attention.scores(out_BTH, memory.keys_BSA)
+        context_BTM, weights_BTS = attend(scores_BJTS, memory.memory_BSM, memory.mask_BS)
         for layer, before in zip(self.layers[1:], states[1:], strict=True):
             joined = self.dropout(torch.cat([out_BTH, context_BTM], -1))
             out_BTH, state = layer(joined, before)

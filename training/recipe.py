@@ -148,6 +148,10 @@ class NetworkRecipe(Section):
 
     cell: CellKind
     attention: AttentionKind
+    attention_heads: int = Field(default=1, ge=1)
+    """How many attend at once, each with weights of its own, to a share of the memory's units."""
+    attention_size: int | None = Field(default=None, ge=1)
+    """Of the space in which additive attention compares; left out, that of the decoder."""
     embedding_size: int = Field(ge=1)
     encoder_layers: int = Field(ge=1)
     encoder_size: int = Field(ge=1)
@@ -162,6 +166,27 @@ class NetworkRecipe(Section):
     dropout_readout: Probability = 0.0
     word_dropout: Probability = 0.0
     """Share of tokens, of both sides, that the network is not shown."""
+
+    @model_validator(mode="after")
+    def _attention_size_has_a_use(self) -> Self:
+        if self.attention_size is not None and self.attention != "additive":
+            raise ValueError(
+                f"network.attention_size is for additive attention: {self.attention} compares "
+                "the decoder's output as it is"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _heads_have_equal_shares(self) -> Self:
+        compared = "decoder_size" if self.attention_size is None else "attention_size"
+        for name in ("encoder_size", compared):
+            size = getattr(self, name)
+            if size % self.attention_heads:
+                raise ValueError(
+                    f"network.attention_heads {self.attention_heads} cannot share {name} {size} "
+                    "evenly"
+                )
+        return self
 
 
 class TrainingRecipe(Section):

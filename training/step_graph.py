@@ -8,9 +8,13 @@ products and elementwise operators, so that the graph can be quantised and captu
 CUDA graph.
 
 Shapes: N sentences, K rows of each, P rows of the step before, C candidates, F features of
-the readout, I inputs of a layer, A = Q x R; the other letters are those of `models/README.md`.
+the readout, I inputs of a layer, J heads, A = J x Q x R, X = K x J, Y blocks of U units; the
+other letters are those of `models/README.md`.
 """
 
+import numpy as np
+
+from training.encoder_graph import WAYS
 from training.graph_plan import GraphPart
 from training.graph_products import Factor, Matrix
 from training.graph_writer import FLOAT, INT64, GraphWriter
@@ -71,6 +75,9 @@ class StepGraph(GraphPart):
         keys_NAS = graph.input("keys_NAS", self.kind, ["N", self.key_size, "S"])
         memory_NSM = graph.input("memory_NSM", self.kind, ["N", "S", self.memory_size])
         mask_NS = graph.input("mask_NS", self.kind, ["N", "S"])
+        if self.plan.attention_heads > 1:
+            weights_NKJS = self._weigh_by_heads(self._compare_by_heads(query, keys_NAS), mask_NS)
+            return self._read_shares(weights_NKJS, memory_NSM)
         mask_N1S = graph.node("Unsqueeze", [mask_NS, graph.integers(1)], "mask_N1S")
         scores_NKS = self._compare(query, keys_NAS)
         masked_NKS = graph.node("Add", [scores_NKS, mask_N1S], "masked_scores_NKS")
@@ -79,9 +86,10 @@ class StepGraph(GraphPart):
 
     def _compare(self, query: Factor, keys_NAS: str) -> str:
         """Add how well each query fits each key."""
+        graph, (groups, size) = self.graph, self._groups(self.key_size)
         if self.plan.attention == "additive":
-            return self._compare_sums(query, keys_NAS)
-        graph, (groups, size) = self.graph, self._groups()
+            scores_NKQ1S, axes = self._compare_sums(query, keys_NAS), graph.integers(2, 3)
+            return graph.node("ReduceSum", [scores_NKQ1S, axes], "scores_NKS", keepdims=0)
         if groups == 1:
             return graph.node("MatMul", [OUTPUT_NKH, keys_NAS], "scores_NKS")
         shape = graph.integers(0, 0, groups, size)
@@ -94,7 +102,10 @@ class StepGraph(GraphPart):
         return graph.node("ReduceSum", [scores_NQKS, axes], "scores_NKS", keepdims=0)
 
     def _compare_sums(self, query: Factor, keys_NAS: str) -> str:
-        graph, (groups, size) = self.graph, self._groups()
+        """Add the parts of the sums of additive attention; Q counts those of all heads."""
+        graph, heads = self.graph, self.plan.attention_heads
+        groups, size = self._groups(self.key_size // heads)
+        groups *= heads
         query_NKA = self.linear("query", query, "query_NKA")
         query_NKA1 = graph.node("Unsqueeze", [query_NKA, graph.integers(3)], "query_NKA1")
         keys_N1AS = graph.node("Unsqueeze", [keys_NAS, graph.integers(1)], "keys_N1AS")
@@ -104,19 +115,86 @@ class StepGraph(GraphPart):
         hidden_NKQRS = graph.node("Reshape", [hidden_NKAS, shape], "hidden_NKQRS")
         score_Q1R = self.weights["score.weight"].reshape(groups, 1, size)
         inputs = [graph.weight("score.weight", score_Q1R), hidden_NKQRS]
-        scores_NKQ1S = graph.node("MatMul", inputs, "scores_NKQ1S")
-        axes = graph.integers(2, 3)
-        return graph.node("ReduceSum", [scores_NKQ1S, axes], "scores_NKS", keepdims=0)
+        return graph.node("MatMul", inputs, "scores_NKQ1S")
 
-    def _groups(self) -> tuple[int, int]:
-        """Return into how many sums to divide those over A, and the summands of each.
+    def _compare_by_heads(self, query: Factor, keys_NAS: str) -> str:
+        """Add how well each query fits each key, in the share of each head."""
+        graph, heads = self.graph, self.plan.attention_heads
+        if self.plan.attention != "additive":
+            return self._compare_products_by_heads(keys_NAS)
+        groups, _ = self._groups(self.key_size // heads)
+        parts_NKQ1S = self._compare_sums(query, keys_NAS)
+        shape = graph.integers(0, 0, heads, groups, -1)
+        parts_NKJQS = graph.node("Reshape", [parts_NKQ1S, shape], "scores_NKJQS")
+        return self._add_up(parts_NKJQS, 3, groups, "scores_NKJS")
+
+    def _compare_products_by_heads(self, keys_NAS: str) -> str:
+        graph, heads = self.graph, self.plan.attention_heads
+        groups, size = self._groups(self.key_size // heads)
+        shape = graph.integers(0, 0, heads, groups, size)
+        queries_NKJQR = graph.node("Reshape", [OUTPUT_NKH, shape], "queries_NKJQR")
+        perm = [0, 2, 3, 1, 4]
+        queries_NJQKR = graph.node("Transpose", [queries_NKJQR], "queries_NJQKR", perm=perm)
+        shape = graph.integers(0, heads, groups, size, -1)
+        keys_NJQRS = graph.node("Reshape", [keys_NAS, shape], "keys_NJQRS")
+        parts_NJQKS = graph.node("MatMul", [queries_NJQKR, keys_NJQRS], "scores_NJQKS")
+        scores_NJKS = self._add_up(parts_NJQKS, 2, groups, "scores_NJKS")
+        return graph.node("Transpose", [scores_NJKS], "scores_NKJS", perm=[0, 2, 1, 3])
+
+    def _add_up(self, parts: str, axis: int, count: int, output: str) -> str:
+        """Add the sum over an axis of so many parts.
+
+        One part is no sum: a GPU would ask cuDNN for it, which decoding does without.
+        """
+        axes = self.graph.integers(axis)
+        if count == 1:
+            return self.graph.node("Squeeze", [parts, axes], output)
+        return self.graph.node("ReduceSum", [parts, axes], output, keepdims=0)
+
+    def _weigh_by_heads(self, scores_NKJS: str, mask_NS: str) -> str:
+        """Add the weights of all heads and, for who reads along, their mean."""
+        graph, heads = self.graph, self.plan.attention_heads
+        mask_N11S = graph.node("Unsqueeze", [mask_NS, graph.integers(1, 2)], "mask_N11S")
+        masked_NKJS = graph.node("Add", [scores_NKJS, mask_N11S], "masked_scores_NKJS")
+        weights_NKJS = graph.node("Softmax", [masked_NKJS], "weights_NKJS", axis=3)
+        # As a product, for a GPU would ask cuDNN for the mean over this axis.
+        number = self.weights["output_bias"].dtype
+        mean_1J = graph.constant("mean_1J", np.full((1, heads), 1 / heads, number))
+        mean_NK1S = graph.node("MatMul", [mean_1J, weights_NKJS], "attention_NK1S")
+        graph.node("Squeeze", [mean_NK1S, graph.integers(2)], "attention_NKS")
+        return weights_NKJS
+
+    def _read_shares(self, weights_NKJS: str, memory_NSM: str) -> str:
+        """Add the context: each head's share of what it would read of the whole memory.
+
+        So the memory is read in one product for all heads. It would have to be copied, head by
+        head, if they were to read no more than their shares.
+        """
+        graph, heads = self.graph, self.plan.attention_heads
+        # So that K and J become one axis though S is not known.
+        weights_NSKJ = graph.node("Transpose", [weights_NKJS], "weights_NSKJ", perm=[0, 3, 1, 2])
+        shape = graph.integers(0, 0, -1)
+        weights_NSX = graph.node("Reshape", [weights_NSKJ, shape], "weights_NSX")
+        weights_NXS = graph.node("Transpose", [weights_NSX], "weights_NXS", perm=[0, 2, 1])
+        read_NXM = graph.node("MatMul", [weights_NXS, memory_NSM], "read_NXM")
+        # For each head, in each direction, what it read of all shares.
+        blocks, ways = heads * len(WAYS) * heads, range(len(WAYS))
+        shape = graph.integers(0, -1, blocks, self.memory_size // (len(WAYS) * heads))
+        blocks_NKYU = graph.node("Reshape", [read_NXM, shape], "blocks_NKYU")
+        mine = [(head * len(WAYS) + way) * heads + head for way in ways for head in range(heads)]
+        shares = graph.node("Gather", [blocks_NKYU, graph.integers(*mine)], "shares_NKYU", axis=2)
+        shape = graph.integers(0, 0, self.memory_size)
+        return graph.node("Reshape", [shares, shape], "context_NKM")
+
+    def _groups(self, summands: int) -> tuple[int, int]:
+        """Return into how many sums to divide one, and the summands of each.
 
         Half precision is for the GPU, which has no such rule.
         """
         if self.kind != FLOAT:
-            return 1, self.key_size
-        size = next(n for n in range(MAX_SUMMANDS, 0, -1) if self.key_size % n == 0)
-        return self.key_size // size, size
+            return 1, summands
+        size = next(n for n in range(MAX_SUMMANDS, 0, -1) if summands % n == 0)
+        return summands // size, size
 
     def _score(self, features: list[Factor]) -> str:
         """Add the readout and return the log-probabilities of all tokens."""

@@ -56,7 +56,13 @@ def build_network(recipe: NetworkRecipe, weights: Weights) -> Network:
 
 def plan_of(recipe: NetworkRecipe) -> Plan:
     """Return what the graphs' builder needs to know besides the weights."""
-    return Plan(recipe.cell, recipe.attention, recipe.encoder_layers, recipe.decoder_layers)
+    return Plan(
+        recipe.cell,
+        recipe.attention,
+        recipe.encoder_layers,
+        recipe.decoder_layers,
+        attention_heads=recipe.attention_heads,
+    )
 
 
 def _names(recipe: NetworkRecipe) -> dict[str, str]:

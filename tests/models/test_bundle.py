@@ -127,6 +127,16 @@ def test_published_bundle_opens_with_what_the_draft_said(draft, root):
     assert opened.file(opened.manifest.card).read_bytes() == b"contents of card.md"
 
 
+def test_attention_has_one_head_unless_the_manifest_says_otherwise(draft, manifest):
+    assert Bundle.open(draft).manifest.architecture.attention_heads == 1
+
+    manifest["architecture"] |= {"attention_heads": 4, "attention_size": 16}
+    write(draft, manifest)
+
+    architecture = Bundle.open(draft).manifest.architecture
+    assert (architecture.attention_heads, architecture.attention_size) == (4, 16)
+
+
 def test_described_file_carries_the_hash_and_size_of_its_bytes(tmp_path):
     (tmp_path / "fp32").mkdir()
     (tmp_path / "fp32/weights.bin").write_bytes(b"abc")

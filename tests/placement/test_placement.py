@@ -63,12 +63,12 @@ def stubs_without_cudnn(stubs, tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("positions", [1, 4])
-@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize(("cell", "heads"), [("gru", 1), ("lstm", 1), ("gru", 4)])
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_decoding_is_on_the_device_without_cudnn_and_may_be_captured(
-    stubs_without_cudnn, tmp_path, precision, cell, positions
+    stubs_without_cudnn, tmp_path, precision, cell, heads, positions
 ):
-    plan = Plan(cell, "general", encoder_layers=1, decoder_layers=2)
+    plan = Plan(cell, "general", encoder_layers=1, decoder_layers=2, attention_heads=heads)
     weights = random_weights(plan, VOCABULARY)
     write_graphs(plan, weights, tmp_path, precision, positions=positions)
 

@@ -2,6 +2,7 @@
 
 import io
 from functools import reduce
+from itertools import product
 
 import numpy as np
 import pytest
@@ -390,6 +391,28 @@ def one_way(tmp_path):
     run = make_one_way(tmp_path, version=1, variants=["fp32"])
     prepare(run)
     return run
+
+
+def test_bundle_of_several_heads_translates_and_aligns_in_every_variant(one_way, tmp_path, console):
+    variants = ["fp32", "int8", "fp16"]
+    plain = make_one_way(tmp_path, version=2, variants=variants).toml
+    heads = 'attention = "additive"\nattention_heads = 4\nattention_size = 16'
+    (tmp_path / "heads.toml").write_text(plain.replace('attention = "general"', heads))
+    run = open_run(tmp_path / "heads.toml", tmp_path, tmp_path / "runs")
+    trained = trained_of_run(run, make_one_way_network(run), TRAINING)
+
+    bundle = export(run, trained, tmp_path / "bundles", console)
+
+    card = bundle.file(bundle.manifest.card).read_text(encoding="utf-8")
+    assert "| attention | additive in 16, 4 heads |" in card
+    assert trained_of_bundle(run, bundle.path).weights_from == "toy/2"
+    for variant, beam in product(variants, (1, 3)):
+        translator = open_translator(bundle.path, ("de", "en"), variant=variant)
+        options = TranslationOptions(beam=beam, attention=True)
+        (answer,) = translator.translate_all(["eins zwei drei"], options)
+        translator.close()
+        sums = [sum(row) for row in answer.attention[0].weights]
+        assert sums == pytest.approx([1] * len(sums), abs=0.01)
 
 
 def test_integers_that_hold_the_weights_pass(one_way, tmp_path, console):

@@ -17,9 +17,14 @@ SHAPES = [
     ("gru", "general", 1, "decoder"),
     ("lstm", "additive", 1, "none"),
 ]
+HEADED = [
+    {"attention": "dot", "attention_heads": 4},
+    {"attention": "general", "attention_heads": 2},
+    {"attention": "additive", "attention_heads": 2, "attention_size": 272},
+]
 
 
-def make_network(cell, attention, layers, tying):
+def make_network(cell="gru", attention="general", layers=1, tying="all", **changes):
     torch.manual_seed(5)
     recipe = NetworkRecipe(
         cell=cell,
@@ -30,6 +35,7 @@ def make_network(cell, attention, layers, tying):
         decoder_layers=layers,
         decoder_size=16,
         tying=tying,
+        **changes,
     )
     network = Network(recipe, 29)
     with torch.no_grad():
@@ -54,10 +60,18 @@ def with_one_bias(weights, plan):
 
 @pytest.mark.parametrize(("cell", "attention", "layers", "tying"), SHAPES)
 def test_weights_of_every_network_come_back(cell, attention, layers, tying, tmp_path):
-    network = make_network(cell, attention, layers, tying)
+    check_round_trip(make_network(cell, attention, layers, tying), tmp_path)
+
+
+@pytest.mark.parametrize("changes", HEADED, ids=lambda changes: changes["attention"])
+def test_weights_of_several_heads_come_back(changes, tmp_path):
+    check_round_trip(make_network(**changes), tmp_path)
+
+
+def check_round_trip(network, folder):
     plan, weights = plan_of(network.recipe), collect_weights(network)
 
-    read = read_weights(plan, write_graphs(plan, weights, tmp_path))
+    read = read_weights(plan, write_graphs(plan, weights, folder))
 
     expected = with_one_bias(weights, plan)
     assert read.keys() == expected.keys()

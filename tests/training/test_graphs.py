@@ -82,14 +82,21 @@ class Equations:
         return keys + w.get("keys.bias", 0.0), memory, states
 
     def attend(self, query, keys, memory):
-        w = self.weights
-        if self.plan.attention == "additive":
-            scores = np.tanh(w["query.weight"] @ query + keys) @ w["score.weight"][0]
-        else:
-            scores = keys @ query
-        weights = np.exp(scores - scores.max())
-        weights /= weights.sum()
-        return weights, weights @ memory
+        """Return the mean of the heads' weights and the context."""
+        w, compared, weights, context = self.weights, np.arange(keys.shape[1]), [], np.empty(2 * D)
+        for head in range(self.plan.attention_heads):
+            # an equal share of each direction; of what is compared, one behind the other
+            read = np.nonzero(np.arange(2 * D) % D * self.plan.attention_heads // D == head)[0]
+            mine = np.split(compared, self.plan.attention_heads)[head]
+            if self.plan.attention == "additive":
+                hidden = np.tanh(w["query.weight"] @ query + keys)
+                scores = hidden[:, mine] @ w["score.weight"][0, mine]
+            else:
+                scores = keys[:, mine] @ query[mine]
+            powers = np.exp(scores - scores.max())
+            weights.append(powers / powers.sum())
+            context[read] = weights[-1] @ memory[:, read]
+        return np.mean(weights, axis=0), context
 
     def step(self, token, keys, memory, states):
         """Return log-probabilities of all tokens, attention and the states after `token`."""

@@ -28,7 +28,12 @@ DROPOUTS = {
 SOURCES = [[4, 5, 6, 7, EOS], [8, EOS], [9, 10, 4, EOS]]
 TARGETS = [[BOS, 5, 6, EOS], [BOS, 7, 8, 9, 10, EOS], [BOS, 11, EOS]]
 CPU = torch.device("cpu")
-EVERY_KIND = list(product(("gru", "lstm"), ("dot", "general", "additive")))
+ATTENTIONS = ("dot", "general", "additive")
+EVERY_KIND = [
+    {"cell": cell, "attention": attention}
+    for cell, attention in product(("gru", "lstm"), ATTENTIONS)
+] + [{"attention": attention, "attention_heads": 2} for attention in ATTENTIONS]
+EVERY_KIND.append({"attention": "additive", "attention_heads": 2, "attention_size": 10})
 
 
 def describe(**changes):
@@ -48,9 +53,9 @@ def widen(ids_BS, columns):
     return torch.cat([ids_BS, torch.full((len(ids_BS), columns), PAD)], 1)
 
 
-@pytest.mark.parametrize(("cell", "attention"), EVERY_KIND)
-def test_sentence_alone_equals_itself_in_a_ragged_batch(cell, attention):
-    network = make_network(cell=cell, attention=attention)
+@pytest.mark.parametrize("kind", EVERY_KIND)
+def test_sentence_alone_equals_itself_in_a_ragged_batch(kind):
+    network = make_network(**kind)
     source_BS, lengths_B = pad(SOURCES, CPU)
     target_BT, _ = pad(TARGETS, CPU)
     memory, _ = network.encode(widen(source_BS, 3), lengths_B)
@@ -119,9 +124,9 @@ def test_tied_tables_learn_together():
     assert torch.equal(network.output.weight, network.source_embedding.weight)
 
 
-@pytest.mark.parametrize(("cell", "attention"), EVERY_KIND)
-def test_decoding_step_by_step_equals_decoding_the_whole_target(cell, attention):
-    network = make_network(cell=cell, attention=attention)
+@pytest.mark.parametrize("kind", EVERY_KIND)
+def test_decoding_step_by_step_equals_decoding_the_whole_target(kind):
+    network = make_network(**kind)
     memory, states = network.encode(*pad(SOURCES, CPU))
     target_BT, _ = pad(TARGETS, CPU)
     whole_BTE, weights_BTS, last = network.decode(target_BT, memory, states)
@@ -189,6 +194,23 @@ def test_nothing_is_dropped_when_not_training():
     batch = (*pad(SOURCES, CPU), pad(TARGETS, CPU)[0])
 
     assert torch.equal(dropping.logits(*batch), plain.logits(*batch))
+
+
+def test_every_weight_of_every_attention_learns():
+    for kind in EVERY_KIND:
+        network = make_network(**kind)
+        network.loss(*pad(SOURCES, CPU), pad(TARGETS, CPU)[0], 0.0).backward()
+
+        assert all(weight.grad.any() for weight in network.decoder.attention.parameters())
+
+
+def test_heads_cost_no_weights_and_attention_size_three_matrices_of_its_own():
+    def count(**changes):
+        return make_network(attention="additive", **changes).num_parameters
+
+    assert count(attention_heads=4) == count(attention_size=8) == count()
+    # for each unit of it the query's 8 weights, the key's 8 and its bias, and the score's
+    assert count(attention_size=10) - count() == 2 * (8 + 8 + 1 + 1)
 
 
 @pytest.mark.parametrize("name", DROPOUTS)

@@ -17,7 +17,7 @@ V = 29
 TOLERANCE = 1e-4
 
 
-def make_network(cell="gru", attention="general", layers=1, tying="all"):
+def make_network(cell="gru", attention="general", layers=1, tying="all", **changes):
     torch.manual_seed(3)
     network = Network(
         NetworkRecipe(
@@ -32,6 +32,7 @@ def make_network(cell="gru", attention="general", layers=1, tying="all"):
             dropout_embedding=0.5,
             dropout_layers=0.5,
             word_dropout=0.5,
+            **changes,
         ),
         V,
     )
@@ -64,8 +65,26 @@ def pairs():
     + [("gru", "general", 1, "decoder"), ("gru", "general", 1, "none")],
 )
 def test_graphs_of_every_network_follow_it(cell, attention, layers, tying, pairs, tmp_path):
-    network = make_network(cell, attention, layers, tying)
+    check_that_graphs_follow(make_network(cell, attention, layers, tying), pairs, tmp_path)
 
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"attention": "dot", "attention_heads": 2},
+        {"attention": "general", "attention_heads": 4},
+        {"attention": "additive", "attention_heads": 8},
+        {"attention": "additive", "attention_size": 7},
+        # sums of one head are divided: 2 heads of 2 x 68
+        {"attention": "additive", "attention_heads": 2, "attention_size": 272},
+    ],
+    ids=lambda changes: "-".join(map(str, changes.values())),
+)
+def test_graphs_of_every_form_of_attention_follow_the_network(changes, pairs, tmp_path):
+    check_that_graphs_follow(make_network(layers=2, **changes), pairs, tmp_path)
+
+
+def check_that_graphs_follow(network, pairs, tmp_path):
     parity = check_parity(network, write(network, tmp_path), pairs, TOLERANCE)
 
     assert parity.max_logit_difference < 2e-5

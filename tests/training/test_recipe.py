@@ -9,6 +9,7 @@ from training.recipe import open_run
 
 RECIPES = sorted((Path(training.__file__).parent / "recipes").glob("*.toml"))
 FILES = ["train.de", "train.en"]
+ADDITIVE = {"network__attention": "additive"}
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -56,6 +57,14 @@ def test_unknown_key_is_refused_by_its_name(key, toy):
         ({"training__schedule": "cosine"}, r"training\.schedule: .*'trapezoid'"),
         ({"network__cell": "rnn"}, r"network\.cell: .*'gru' or 'lstm'"),
         ({"network__dropout_layers": -0.1}, r"network\.dropout_layers: "),
+        ({"network__attention_heads": 0}, r"network\.attention_heads: "),
+        ({"network__attention_heads": 3}, "attention_heads 3 cannot share encoder_size 8 evenly"),
+        ({"network__attention_heads": 8}, "attention_heads 8 cannot share decoder_size 12 evenly"),
+        ({"network__attention_size": 16}, "attention_size is for additive attention: general"),
+        (
+            ADDITIVE | {"network__attention_heads": 4, "network__attention_size": 18},
+            "attention_heads 4 cannot share attention_size 18 evenly",
+        ),
         ({"tokenizer__size": 299}, r"tokenizer\.size: .* 300"),
         ({"tokenizer__kind": "char", "tokenizer__dropout_source": 0.1}, "char has no dropout"),
         ({"tokenizer__kind": "word", "tokenizer__dropout_target": 0.1}, "word has no dropout"),
@@ -75,6 +84,12 @@ def test_unknown_key_is_refused_by_its_name(key, toy):
 def test_value_that_cannot_be_is_refused_by_its_key(changes, sentence, toy):
     with pytest.raises(ValueError, match=sentence):
         toy.open(**changes)
+
+
+def test_heads_share_the_space_in_which_they_compare_not_the_decoder(toy):
+    changes = ADDITIVE | {"network__attention_heads": 8, "network__attention_size": 16}
+
+    assert toy.open(**changes).recipe.network.attention_heads == 8
 
 
 @pytest.mark.parametrize(

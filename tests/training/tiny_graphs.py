@@ -15,8 +15,8 @@ class Sizes:
     V: int = 11
     E: int = 6
     D: int = 4
-    H: int = 5
-    A: int = 7
+    H: int = 6
+    A: int = 8
 
 
 TINY = Sizes()
@@ -24,14 +24,17 @@ WIDE = Sizes(V=320, E=24, D=80, H=192, A=136)
 """Wide enough for the kernels to divide their sums, and for a vocabulary in blocks."""
 LENGTHS = np.array([3, 1, 5, 2], np.int32)
 CELLS, ATTENTIONS = ("gru", "lstm"), ("dot", "general", "additive")
-PLANS = [
+SINGLE = [
     Plan(cell, attention, layers, layers)
     for cell, attention, layers in product(CELLS, ATTENTIONS, (1, 2))
 ] + [Plan("gru", "general", 1, 3)]
+HEADED = [Plan("gru", attention, 1, 2, attention_heads=2) for attention in ATTENTIONS]
+PLANS = SINGLE + HEADED
 
 
 def plan_name(plan):
-    return f"{plan.cell}-{plan.attention}-{plan.encoder_layers}-{plan.decoder_layers}"
+    heads = f"{plan.attention_heads}heads" if plan.attention_heads > 1 else ""
+    return f"{plan.cell}-{plan.attention}{heads}-{plan.encoder_layers}-{plan.decoder_layers}"
 
 
 def random_weights(plan, *, seed=0, is_tied=False, sizes=TINY):
