@@ -6,13 +6,17 @@ attention and output read, whatever the cell: `(h,)` for a GRU, `(h, c)` for an 
 Legend beyond `models/README.md`: D inputs of a layer.
 """
 
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.functional import dropout
 
 CellKind = Literal["gru", "lstm"]
 State = tuple[Tensor, ...]
+Start = TypeVar("Start", Tensor, tuple[Tensor, Tensor])
+"""The state in the form that torch's layer has it in."""
 
 STATE_SIZES: dict[CellKind, int] = {"gru": 1, "lstm": 2}
 """Entries in the state of one layer."""
@@ -30,15 +34,16 @@ class GRULayer(nn.Module):
     that fused kernels compute.
     """
 
-    def __init__(self, input_size: int, hidden_size: int) -> None:
+    def __init__(self, input_size: int, hidden_size: int, weight_drop: float = 0.0) -> None:
         super().__init__()
         self.rnn = nn.GRU(input_size, hidden_size, batch_first=True)
+        self.weight_drop = weight_drop
         initialise(self.rnn)
 
     def forward(self, x_BTD: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Return the outputs for all positions, `out_BTH`, and the state after the last."""
         h_1BH = None if state is None else state[0][None]
-        out_BTH, h_1BH = self.rnn(x_BTD, h_1BH)
+        out_BTH, h_1BH = run(self.rnn, x_BTD, h_1BH, self.weight_drop)
         return out_BTH, (h_1BH[0],)
 
 
@@ -55,9 +60,10 @@ class LSTMLayer(nn.Module):
     Source: Gers et al. 2000, "Learning to Forget", section 3.
     """
 
-    def __init__(self, input_size: int, hidden_size: int) -> None:
+    def __init__(self, input_size: int, hidden_size: int, weight_drop: float = 0.0) -> None:
         super().__init__()
         self.rnn = nn.LSTM(input_size, hidden_size, batch_first=True)
+        self.weight_drop = weight_drop
         initialise(self.rnn)
         # torch adds two biases and orders the gates i, f, g, o
         forget = self.rnn.get_parameter("bias_ih_l0").data[hidden_size : 2 * hidden_size]
@@ -66,14 +72,37 @@ class LSTMLayer(nn.Module):
     def forward(self, x_BTD: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Return the outputs for all positions, `out_BTH`, and the state after the last."""
         start = None if state is None else (state[0][None], state[1][None])
-        out_BTH, (h_1BH, c_1BH) = self.rnn(x_BTD, start)
+        out_BTH, (h_1BH, c_1BH) = run(self.rnn, x_BTD, start, self.weight_drop)
         return out_BTH, (h_1BH[0], c_1BH[0])
 
 
-def build_layer(cell: CellKind, input_size: int, hidden_size: int) -> GRULayer | LSTMLayer:
-    """Return one layer in one direction."""
+def build_layer(
+    cell: CellKind, input_size: int, hidden_size: int, weight_drop: float = 0.0
+) -> GRULayer | LSTMLayer:
+    """Return one layer in one direction.
+
+    Args:
+        weight_drop: Share of the recurrent weights that are zero for a batch of training.
+    """
     layers: dict[CellKind, type[GRULayer | LSTMLayer]] = {"gru": GRULayer, "lstm": LSTMLayer}
-    return layers[cell](input_size, hidden_size)
+    return layers[cell](input_size, hidden_size, weight_drop)
+
+
+def run(
+    rnn: nn.RNNBase, x_BTD: Tensor, start: Start | None, weight_drop: float
+) -> tuple[Tensor, Start]:
+    """Run a layer over all positions, in training without a share of its recurrent weights.
+
+    Which ones is drawn once for the batch and holds at all positions of all its sentences. So
+    the fused kernel is called as ever, with other weights.
+
+    Source: Merity et al. 2018, "Regularizing and Optimizing LSTM Language Models", section 3
+    (DropConnect of Wan et al. 2013 on the hidden-to-hidden matrices).
+    """
+    if not rnn.training or weight_drop == 0:
+        return rnn(x_BTD, start)  # type: ignore[no-any-return]
+    weights = {"weight_hh_l0": dropout(rnn.get_parameter("weight_hh_l0"), weight_drop)}
+    return functional_call(rnn, weights, (x_BTD, start))  # type: ignore[no-any-return]
 
 
 def initialise(rnn: nn.RNNBase) -> None:

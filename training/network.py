@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from models.tokenizer import BOS, EOS, PAD
 from training.attention import attend, build_attention
 from training.cells import STATE_SIZES, State, build_layer
+from training.dropout import build_dropout
 from training.loss import smoothed_cross_entropy
 from training.r_drop import r_drop_loss
 from training.recipe import NetworkRecipe
@@ -39,36 +40,14 @@ class Memory:
     """True where there is a token."""
 
 
-class LockedDropout(nn.Module):
-    """Dropout whose mask is drawn once for a sentence and held along time.
-
-    Besides learning better than a mask for each position it costs a tenth of it: drawing
-    random numbers for every position took 15 % of a training step on two CPU cores.
-
-    Source: Gal & Ghahramani 2016, "A Theoretically Grounded Application of Dropout in
-    Recurrent Neural Networks", section 4, along depth only.
-    """
-
-    def __init__(self, probability: float) -> None:
-        super().__init__()
-        self.probability = probability
-
-    def forward(self, x_BTD: Tensor) -> Tensor:
-        """Return the input with the same units of a sentence zeroed at all positions."""
-        if not self.training or self.probability == 0:
-            return x_BTD
-        keep = 1 - self.probability
-        mask_B1D = x_BTD.new_empty(x_BTD.shape[0], 1, x_BTD.shape[2]).bernoulli_(keep)
-        return x_BTD * mask_B1D.div_(keep)
-
-
 class BidirectionalLayer(nn.Module):
     """Two layers that read a right-padded batch from both ends; padding never reaches a token."""
 
     def __init__(self, recipe: NetworkRecipe, input_size: int) -> None:
         super().__init__()
-        self.forwards = build_layer(recipe.cell, input_size, recipe.encoder_size)
-        self.backwards = build_layer(recipe.cell, input_size, recipe.encoder_size)
+        sizes = input_size, recipe.encoder_size
+        self.forwards = build_layer(recipe.cell, *sizes, recipe.weight_drop)
+        self.backwards = build_layer(recipe.cell, *sizes, recipe.weight_drop)
 
     def forward(self, x_BSD: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor]:
         """Return `out_BSM` and the last outputs of both directions, `last_BM`."""
@@ -92,7 +71,7 @@ class Encoder(nn.Module):
         super().__init__()
         sizes = [recipe.embedding_size] + [2 * recipe.encoder_size] * recipe.encoder_layers
         self.layers = nn.ModuleList(BidirectionalLayer(recipe, size) for size in sizes[:-1])
-        self.dropout = LockedDropout(recipe.dropout_layers)
+        self.dropout = build_dropout(recipe.dropout_kind, recipe.dropout_layers)
 
     def forward(self, x_BSE: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor]:
         """Return `memory_BSM` and the last outputs of the top layer, `last_BM`."""
@@ -109,7 +88,9 @@ class Decoder(nn.Module):
         super().__init__()
         memory_size, size = 2 * recipe.encoder_size, recipe.decoder_size
         inputs = [recipe.embedding_size] + [size + memory_size] * (recipe.decoder_layers - 1)
-        self.layers = nn.ModuleList(build_layer(recipe.cell, each, size) for each in inputs)
+        self.layers = nn.ModuleList(
+            build_layer(recipe.cell, each, size, recipe.weight_drop) for each in inputs
+        )
         self.attention = build_attention(
             recipe.attention,
             size,
@@ -119,8 +100,9 @@ class Decoder(nn.Module):
         )
         self.start = nn.ModuleList(nn.Linear(memory_size, size) for _ in inputs)
         self.readout = nn.Linear(size + memory_size + recipe.embedding_size, recipe.embedding_size)
-        self.dropout = LockedDropout(recipe.dropout_layers)
-        self.readout_dropout = LockedDropout(recipe.dropout_readout)
+        self.dropout = build_dropout(recipe.dropout_kind, recipe.dropout_layers)
+        self.context_dropout = build_dropout(recipe.dropout_kind, recipe.dropout_context)
+        self.readout_dropout = build_dropout(recipe.dropout_kind, recipe.dropout_readout)
         self.state_size = STATE_SIZES[recipe.cell]
 
     def first_state(self, last_BM: Tensor) -> States:
@@ -139,6 +121,7 @@ class Decoder(nn.Module):
         after.append(state)
         scores_BJTS = self.attention.scores(out_BTH, memory.keys_BSA)
         context_BTM, weights_BTS = attend(scores_BJTS, memory.memory_BSM, memory.mask_BS)
+        context_BTM = self.context_dropout(context_BTM)
         for layer, before in zip(self.layers[1:], states[1:], strict=True):
             joined = self.dropout(torch.cat([out_BTH, context_BTM], -1))
             out_BTH, state = layer(joined, before)
@@ -159,7 +142,7 @@ class Network(nn.Module):
         self.output = nn.Linear(recipe.embedding_size, vocabulary_size)
         self.encoder = Encoder(recipe)
         self.decoder = Decoder(recipe)
-        self.dropout = LockedDropout(recipe.dropout_embedding)
+        self.dropout = build_dropout(recipe.dropout_kind, recipe.dropout_embedding)
         nn.init.zeros_(self.output.bias)
         # Press & Wolf 2017, "Using the Output Embedding": output = target, or all three one
         if recipe.tying != "none":

@@ -17,6 +17,7 @@ from models.casing import Case
 from models.tokenizer import Normalisation, TokenizerKind
 from training.attention import AttentionKind
 from training.cells import CellKind
+from training.dropout import DropoutKind
 from training.protocol import ProtocolName
 
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]+)*$")]
@@ -163,9 +164,15 @@ class NetworkRecipe(Section):
     dropout_embedding: Probability = 0.0
     dropout_layers: Probability = 0.0
     """Along depth only, never along time (Zaremba et al. 2014)."""
+    dropout_context: Probability = 0.0
+    """Of what attention has read, for all who read it, besides their own dropout."""
     dropout_readout: Probability = 0.0
+    dropout_kind: DropoutKind = "locked"
+    """Whether units are dropped at all positions of a sentence or at each for itself."""
     word_dropout: Probability = 0.0
     """Share of tokens, of both sides, that the network is not shown."""
+    weight_drop: Probability = 0.0
+    """Share of the recurrent weights that a batch is computed without."""
 
     @model_validator(mode="after")
     def _attention_size_has_a_use(self) -> Self:

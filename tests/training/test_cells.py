@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import dropout
 
 from training.cells import STATE_SIZES, build_layer
 
@@ -121,3 +122,53 @@ def test_gru_starts_without_biases():
     rnn = build_layer("gru", NUM_INPUTS, SIZE).rnn
 
     assert not torch.cat([rnn.bias_ih_l0, rnn.bias_hh_l0]).any()
+
+
+def dropping_layer(cell, share):
+    layer = random_layer(cell)
+    layer.weight_drop = share
+    return layer
+
+
+@pytest.mark.parametrize("cell", EQUATIONS)
+def test_weight_drop_takes_the_same_recurrent_weights_from_all_positions_and_sentences(cell):
+    layer, plain = dropping_layer(cell, 0.5), random_layer(cell)
+    x_BTD, start = random_input(cell)
+    torch.manual_seed(9)
+    with torch.no_grad():
+        # Merity et al. 2018, section 3: one mask for the forward and backward pass of a batch
+        plain.rnn.weight_hh_l0.copy_(dropout(plain.rnn.weight_hh_l0, 0.5))
+    assert (plain.rnn.weight_hh_l0 == 0).any()
+
+    torch.manual_seed(9)
+    out_BTH, after = layer(x_BTD, start)
+
+    expected_BTH, expected = plain(x_BTD, start)
+    torch.testing.assert_close(out_BTH, expected_BTH)
+    torch.testing.assert_close(after, expected)
+
+
+@pytest.mark.parametrize("cell", EQUATIONS)
+def test_weight_drop_takes_other_weights_each_time_and_gives_them_back(cell):
+    layer = dropping_layer(cell, 0.5)
+    before = {name: each.clone() for name, each in layer.state_dict().items()}
+    x_BTD, start = random_input(cell)
+
+    assert not torch.equal(layer(x_BTD, start)[0], layer(x_BTD, start)[0])
+
+    assert all(torch.equal(each, before[name]) for name, each in layer.state_dict().items())
+    assert torch.equal(layer.eval()(x_BTD, start)[0], random_layer(cell)(x_BTD, start)[0])
+
+
+@pytest.mark.parametrize("cell", EQUATIONS)
+def test_dropped_weights_do_not_learn_from_the_batch_and_all_others_do(cell):
+    layer = dropping_layer(cell, 0.5)
+    torch.manual_seed(9)
+    is_kept = dropout(torch.ones_like(layer.rnn.weight_hh_l0), 0.5) != 0
+    x_BTD, start = random_input(cell)
+
+    torch.manual_seed(9)
+    layer(x_BTD, start)[0].sum().backward()
+
+    assert torch.equal(layer.rnn.weight_hh_l0.grad != 0, is_kept)
+    assert all(bool(each.grad.any()) for each in layer.parameters())

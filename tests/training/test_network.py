@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy
 
 from models.tokenizer import BOS, EOS, PAD
 from training.batches import pad
-from training.network import BidirectionalLayer, LockedDropout, Network
+from training.network import BidirectionalLayer, Network
 from training.recipe import NetworkRecipe
 
 VOCABULARY = 13
@@ -22,8 +22,10 @@ SIZES = {
 DROPOUTS = {
     "dropout_embedding": 0.5,
     "dropout_layers": 0.5,
+    "dropout_context": 0.5,
     "dropout_readout": 0.5,
     "word_dropout": 0.5,
+    "weight_drop": 0.5,
 }
 SOURCES = [[4, 5, 6, 7, EOS], [8, EOS], [9, 10, 4, EOS]]
 TARGETS = [[BOS, 5, 6, EOS], [BOS, 7, 8, 9, 10, EOS], [BOS, 11, EOS]]
@@ -221,15 +223,46 @@ def test_each_dropout_has_an_effect_in_training(name):
     assert not torch.equal(network.logits(*batch), network.logits(*batch))
 
 
-def test_locked_dropout_drops_the_same_units_at_all_positions_of_a_sentence():
-    torch.manual_seed(2)
-    dropped_BTD = LockedDropout(0.25)(torch.ones(64, 5, 16))
+class Heard:
+    """What some modules of a network were given, by name."""
 
-    assert torch.equal(dropped_BTD, dropped_BTD[:, :1].expand(-1, 5, -1))
-    assert not torch.equal(dropped_BTD[0], dropped_BTD[1])
-    assert dropped_BTD.unique().tolist() == pytest.approx([0, 1 / 0.75])
-    # 1,024 draws: four standard errors
-    assert dropped_BTD.mean().item() == pytest.approx(1, abs=0.08)
+    def __init__(self, network, *names):
+        self.inputs = {name: [] for name in names}
+        for name, inputs in self.inputs.items():
+            module = network.get_submodule(name)
+            module.register_forward_pre_hook(lambda _, given, to=inputs: to.append(given[0]))
+
+
+@pytest.mark.parametrize("kind", ["locked", "independent"])
+def test_dropped_context_is_the_same_for_all_who_read_it(kind):
+    network = make_network(decoder_layers=3, dropout_context=0.5, dropout_kind=kind).train()
+    readers = ["decoder.layers.1", "decoder.layers.2", "decoder.readout"]
+    heard = Heard(network, *readers)
+
+    network.logits(*pad(SOURCES, CPU), pad(TARGETS, CPU)[0])
+
+    contexts = [heard.inputs[name][0][..., 8:16] for name in readers]
+    assert all(torch.equal(each, contexts[0]) for each in contexts)
+    is_dropped_BTM = contexts[0] == 0
+    assert 0.2 < is_dropped_BTM.double().mean() < 0.8
+    is_held = torch.equal(is_dropped_BTM, is_dropped_BTM[:, :1].expand_as(is_dropped_BTM))
+    assert is_held == (kind == "locked")
+    assert not any((heard.inputs[name][0][..., :8] == 0).any() for name in readers)
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_each_half_of_the_encoder_loses_weights_of_its_own(cell):
+    network = make_network(cell=cell, weight_drop=0.5).train()
+    layer = network.encoder.layers[0]
+    layer.backwards.load_state_dict(layer.forwards.state_dict())
+    palindromes_BSE = torch.randn(2, 5, 6, dtype=torch.double)
+    palindromes_BSE = palindromes_BSE + palindromes_BSE.flip(1)
+
+    out_BSM, _ = layer(palindromes_BSE, torch.tensor([5, 5]))
+
+    assert not torch.allclose(out_BSM[..., :4], out_BSM[..., 4:].flip(1))
+    out_BSM, _ = layer.eval()(palindromes_BSE, torch.tensor([5, 5]))
+    torch.testing.assert_close(out_BSM[..., :4], out_BSM[..., 4:].flip(1))
 
 
 def test_word_dropout_never_hides_the_first_token():
