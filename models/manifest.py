@@ -155,6 +155,12 @@ class Architecture(Part):
     """Hidden size of each direction."""
     decoder_layers: Size
     decoder_size: Size
+    layer_norm: bool = False
+    """Whether what each recurrent layer passes on is normalised."""
+    residual: bool = False
+    """Whether the outputs of the layer below are added to those of each layer but the first."""
+    context: Literal["every", "first"] = "every"
+    """Which decoder layers above the first read attention's context."""
     vocabulary_size: Size
     parameters: Size
 

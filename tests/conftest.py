@@ -40,6 +40,9 @@ SENTENCES = [
     "I see a dog and two cats.",
 ]
 PLAN = Plan("gru", "general", encoder_layers=1, decoder_layers=2)
+DEEP = Plan(
+    "lstm", "general", 3, 3, attention_heads=4, layer_norm=True, residual=True, context="first"
+)
 E, D, H = 24, 16, 32
 """Sizes of embeddings, of an encoder direction and of the decoder."""
 EOS_BIAS = 4.5
@@ -69,7 +72,7 @@ def random_weights(plan: Plan, vocabulary: int) -> Mapping[str, NDArray[np.float
         for way in ("forward", "backward")
     }
     sizes |= {
-        f"decoder.{layer}": (H, E if layer == 0 else H + 2 * D)
+        f"decoder.{layer}": (H, E if layer == 0 else H + 2 * D * plan.reads_context(layer))
         for layer in range(plan.decoder_layers)
     }
     shapes: dict[str, tuple[int, ...]] = {
@@ -100,6 +103,7 @@ def publish_bundle(
     name: str,
     *,
     version: int = 1,
+    plan: Plan = PLAN,
     variants: Sequence[VariantName] = ("fp32",),
     with_shortlists: bool = False,
 ) -> Bundle:
@@ -111,9 +115,9 @@ def publish_bundle(
     draft.mkdir(parents=True)
     tokenizer.save(draft / "tokenizer.model")
     (draft / "card.md").write_text("# Tiny\n", encoding="utf-8")
-    weights = random_weights(PLAN, tokenizer.size)
+    weights = random_weights(plan, tokenizer.size)
     shortlists = random_shortlists(tokenizer.size) if with_shortlists else None
-    graphs = write_variants(weights, draft, variants, shortlists)
+    graphs = write_variants(plan, weights, draft, variants, shortlists)
     encoder, step = describe_graph(graphs["fp32"].encoder), describe_graph(graphs["fp32"].step)
     manifest = Manifest(
         format=FORMAT,
@@ -121,7 +125,7 @@ def publish_bundle(
         version=version,
         directions=[Direction(source="de", target="en"), Direction(source="en", target="de")],
         target_tags=tags,
-        architecture=describe_network(weights),
+        architecture=describe_network(plan, weights),
         encoder=encoder,
         step=step,
         state=[each.removesuffix("_NH") for each in encoder.outputs if each.startswith("state")],
@@ -144,6 +148,7 @@ def publish_bundle(
 
 
 def write_variants(
+    plan: Plan,
     weights: Mapping[str, NDArray[np.float32]],
     draft: Path,
     names: Sequence[VariantName],
@@ -154,7 +159,7 @@ def write_variants(
     for name in names:
         (draft / name).mkdir()
         own = shortlists if name == "int8" else None
-        graphs[name] = write_graphs(PLAN, weights, draft / name, name, shortlists=own)
+        graphs[name] = write_graphs(plan, weights, draft / name, name, shortlists=own)
     return graphs
 
 
@@ -166,15 +171,19 @@ def random_shortlists(vocabulary: int) -> Shortlists:
     return Shortlists(ids, np.cumsum([0, *map(len, rows)]))
 
 
-def describe_network(weights: Mapping[str, NDArray[np.float32]]) -> Architecture:
+def describe_network(plan: Plan, weights: Mapping[str, NDArray[np.float32]]) -> Architecture:
     return Architecture(
-        cell=PLAN.cell,
-        attention=PLAN.attention,
+        cell=plan.cell,
+        attention=plan.attention,
+        attention_heads=plan.attention_heads,
         embedding_size=E,
-        encoder_layers=PLAN.encoder_layers,
+        encoder_layers=plan.encoder_layers,
         encoder_size=D,
-        decoder_layers=PLAN.decoder_layers,
+        decoder_layers=plan.decoder_layers,
         decoder_size=H,
+        layer_norm=plan.layer_norm,
+        residual=plan.residual,
+        context=plan.context,
         vocabulary_size=len(weights["output_bias"]),
         parameters=sum(values.size for values in weights.values()),
     )
@@ -203,6 +212,20 @@ def listed_bundle(tmp_path_factory) -> Bundle:
         folder / "bundles",
         folder / "draft",
         "listed",
+        variants=("fp32", "int8"),
+        with_shortlists=True,
+    )
+
+
+@pytest.fixture(scope="session")
+def deep_bundle(tmp_path_factory) -> Bundle:
+    """Layers that stand on one another with all options, in int8 with random shortlists too."""
+    folder = tmp_path_factory.mktemp("deep")
+    return publish_bundle(
+        folder / "bundles",
+        folder / "draft",
+        "deep",
+        plan=DEEP,
         variants=("fp32", "int8"),
         with_shortlists=True,
     )

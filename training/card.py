@@ -57,6 +57,9 @@ def _network(manifest: Manifest) -> str:
         ("decoder", f"{shape.decoder_layers} x {shape.decoder_size}"),
         ("vocabulary", _vocabulary(manifest)),
     ]
+    between = ["normalised"] * shape.layer_norm + ["residual"] * shape.residual
+    if between:
+        rows.append(("between layers", ", ".join(between)))
     return f"## Network\n\n{_table(('', ''), rows)}"
 
 

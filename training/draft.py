@@ -94,6 +94,9 @@ def _architecture(run: Run, trained: Trained) -> Architecture:
         encoder_size=network.encoder_size,
         decoder_layers=network.decoder_layers,
         decoder_size=network.decoder_size,
+        layer_norm=network.layer_norm,
+        residual=network.residual,
+        context=network.context,
         vocabulary_size=trained.tokenizer.size,
         parameters=trained.network.num_parameters,
     )

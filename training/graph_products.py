@@ -46,11 +46,12 @@ class Products(Protocol):
         """Add the rows of a table."""
         ...
 
-    def factor(self, tensor: str, size: int) -> Factor:
-        """Make a factor of a tensor that is bounded by 1.
+    def factor(self, tensor: str, size: int, bound: float = 1.0) -> Factor:
+        """Make a factor of a tensor; the same if it is asked for again.
 
         Args:
             size: Its last axis.
+            bound: How great its values are at most; rare ones beyond may be cut off there.
         """
         ...
 
@@ -77,7 +78,7 @@ class FloatProducts:
         """Add the rows of a table."""
         return Factor(self.graph.node("Gather", [self.graph.weight(name, table_VE), ids], output))
 
-    def factor(self, tensor: str, size: int) -> Factor:
+    def factor(self, tensor: str, size: int, bound: float = 1.0) -> Factor:
         """Return the tensor as it is."""
         return Factor(tensor)
 

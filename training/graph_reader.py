@@ -51,6 +51,9 @@ def plan_of_bundle(bundle: Bundle) -> Plan:
         shape.encoder_layers,
         shape.decoder_layers,
         attention_heads=shape.attention_heads,
+        layer_norm=shape.layer_norm,
+        residual=shape.residual,
+        context=shape.context,
     )
 
 

@@ -7,7 +7,9 @@
                                   +--> concat <-- context --> layer 1.. -> readout -> logits
 
 The context is not fed back into layer 0, so each layer runs over the whole target in one
-fused call and attention serves all positions at once.
+fused call and attention serves all positions at once. What a layer passes on to those above and
+to the readout is told in `depth.py`; attention's query and the decoder's first state are made
+from the outputs of layer 0 and of the encoder's top layer as they are.
 
 Source: Bahdanau et al. 2015 for the encoder; Wu et al. 2016 (GNMT) as trained without
 input feeding, the context going to every upper layer, for the decoder.
@@ -21,6 +23,7 @@ from torch import Tensor, nn
 from models.tokenizer import BOS, EOS, PAD
 from training.attention import attend, build_attention
 from training.cells import STATE_SIZES, State, build_layer
+from training.depth import pass_on
 from training.dropout import build_dropout
 from training.loss import smoothed_cross_entropy
 from training.r_drop import r_drop_loss
@@ -69,25 +72,35 @@ class Encoder(nn.Module):
 
     def __init__(self, recipe: NetworkRecipe) -> None:
         super().__init__()
+        self.recipe = recipe
         sizes = [recipe.embedding_size] + [2 * recipe.encoder_size] * recipe.encoder_layers
         self.layers = nn.ModuleList(BidirectionalLayer(recipe, size) for size in sizes[:-1])
         self.dropout = build_dropout(recipe.dropout_kind, recipe.dropout_layers)
 
     def forward(self, x_BSE: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor]:
         """Return `memory_BSM` and the last outputs of the top layer, `last_BM`."""
-        x_BSM, last_BM = self.layers[0](x_BSE, lengths_B)
+        out_BSM, last_BM = self.layers[0](x_BSE, lengths_B)
+        sum_BSM, read_BSM = pass_on(self.recipe, out_BSM, None)
         for layer in self.layers[1:]:
-            x_BSM, last_BM = layer(self.dropout(x_BSM), lengths_B)
-        return self.dropout(x_BSM), last_BM
+            out_BSM, last_BM = layer(self.dropout(read_BSM), lengths_B)
+            sum_BSM, read_BSM = pass_on(self.recipe, out_BSM, sum_BSM)
+        return self.dropout(read_BSM), last_BM
 
 
 class Decoder(nn.Module):
-    """Layers over the target, with attention after the first."""
+    """Layers over the target, with attention after the first.
+
+    The second layer and the readout always read the context, the layers between them if so told.
+    """
 
     def __init__(self, recipe: NetworkRecipe) -> None:
         super().__init__()
+        self.recipe = recipe
         memory_size, size = 2 * recipe.encoder_size, recipe.decoder_size
-        inputs = [recipe.embedding_size] + [size + memory_size] * (recipe.decoder_layers - 1)
+        inputs = [recipe.embedding_size] + [
+            size + memory_size * recipe.reads_context(layer)
+            for layer in range(1, recipe.decoder_layers)
+        ]
         self.layers = nn.ModuleList(
             build_layer(recipe.cell, each, size, recipe.weight_drop) for each in inputs
         )
@@ -122,11 +135,13 @@ class Decoder(nn.Module):
         scores_BJTS = self.attention.scores(out_BTH, memory.keys_BSA)
         context_BTM, weights_BTS = attend(scores_BJTS, memory.memory_BSM, memory.mask_BS)
         context_BTM = self.context_dropout(context_BTM)
-        for layer, before in zip(self.layers[1:], states[1:], strict=True):
-            joined = self.dropout(torch.cat([out_BTH, context_BTM], -1))
-            out_BTH, state = layer(joined, before)
+        sum_BTH, read_BTH = pass_on(self.recipe, out_BTH, None)
+        for i, (layer, before) in enumerate(zip(self.layers[1:], states[1:], strict=True), 1):
+            read = [read_BTH, context_BTM] if self.recipe.reads_context(i) else [read_BTH]
+            out_BTH, state = layer(self.dropout(torch.cat(read, -1)), before)
             after.append(state)
-        joined = self.readout_dropout(torch.cat([out_BTH, context_BTM, x_BTE], -1))
+            sum_BTH, read_BTH = pass_on(self.recipe, out_BTH, sum_BTH)
+        joined = self.readout_dropout(torch.cat([read_BTH, context_BTM, x_BTE], -1))
         readout_BTE = torch.tanh(self.readout(joined))
         return self.readout_dropout(readout_BTE), weights_BTS, tuple(after)
 

@@ -1,11 +1,13 @@
 """Products in integers of 8 bits, for the CPU.
 
 Activations are unsigned around 128, weights signed with a scale for each output. All that is
-rounded is bounded by 1: outputs of cells, the context between them, what went through tanh.
-So one step is 1/127, always, and no text is needed to find scales. Measured on the bundle
-tatoeba-de-en/2: a smaller step for any one tensor brought the log-probabilities no nearer to
-single precision, mostly away from it (the readout at 0.85/127: from 0.0004 to 0.05 nats).
-Greedy BLEU on all of its dev set: 39.51 and 32.03, in single precision 39.48 and 32.07.
+rounded has a bound: 1 for outputs of cells, for the context between them and for what went
+through tanh; more for sums of outputs, and for what is normalised (see `Plan.reach`). So one
+step is the bound over 127, always, and no text is needed to find scales. Measured on the bundle
+tatoeba-de-en/2, where all bounds are 1: a smaller step for any one tensor brought the
+log-probabilities no nearer to single precision, mostly away from it (the readout at 0.85/127:
+from 0.0004 to 0.05 nats). Greedy BLEU on all of its dev set: 39.51 and 32.03, in single
+precision 39.48 and 32.07.
 
 With fixed steps the integers of a row, and so its result to the last bit, do not depend on
 the other rows; steps taken from the batch, as dynamic quantisation does, would make a
@@ -39,6 +41,7 @@ class IntegerProducts:
 
     def __init__(self, graph: GraphWriter) -> None:
         self.graph = graph
+        self._factors: dict[str, Factor] = {}
 
     def look_up(self, name: str, table_VE: NDArray[Any], ids: str, output: str) -> Factor:
         """Add the rows of a table, which are integers already."""
@@ -48,12 +51,15 @@ class IntegerProducts:
         rows = self.graph.node("Gather", [table, ids], output)
         return Factor(rows, np.full(table_VE.shape[1], step))
 
-    def factor(self, tensor: str, size: int) -> Factor:
-        """Round a tensor that is bounded by 1."""
-        step = self.graph.constant("step", np.array(1 / STEPS, np.float32))
-        inputs = [tensor, step, self._zero()]
-        rounded = self.graph.node("QuantizeLinear", inputs, f"{tensor}.rounded")
-        return rounded_factor(rounded, size)
+    def factor(self, tensor: str, size: int, bound: float = 1.0) -> Factor:
+        """Round a tensor, once, however often it is asked for; what is beyond the bound is cut."""
+        if tensor not in self._factors:
+            name = "step" if bound == 1 else f"step_{bound:g}"
+            step = self.graph.constant(name, np.array(bound / STEPS, np.float32))
+            inputs = [tensor, step, self._zero()]
+            rounded = self.graph.node("QuantizeLinear", inputs, f"{tensor}.rounded")
+            self._factors[tensor] = rounded_factor(rounded, size, bound)
+        return self._factors[tensor]
 
     def join(self, factors: Sequence[Factor], output: str) -> Factor:
         """Put factors of the same rows side by side."""
@@ -88,13 +94,14 @@ class IntegerProducts:
         return self.graph.constant("zero", np.array(ZERO, np.uint8))
 
 
-def rounded_factor(tensor: str, size: int) -> Factor:
+def rounded_factor(tensor: str, size: int, bound: float = 1.0) -> Factor:
     """Make a factor of a tensor that is rounded already.
 
     Args:
         size: Its last axis.
+        bound: The value that is STEPS steps from 0.
     """
-    return Factor(tensor, np.full(size, 1 / STEPS, np.float32))
+    return Factor(tensor, np.full(size, bound / STEPS, np.float32))
 
 
 def round_weight(weight_OI: NDArray[Any]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:

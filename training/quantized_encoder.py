@@ -14,6 +14,8 @@ Shapes: N sentences, D encoder size of one direction; the other letters are thos
 `models/README.md`.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from training.encoder_graph import WAYS, EncoderGraph
@@ -26,7 +28,7 @@ from training.quantize import ZERO, rounded_factor
 class QuantizedEncoder(EncoderGraph):
     """The layers as loops. The memory of padding is finite, but not zero."""
 
-    def _read(self, source_NS: str, lengths_N: str) -> tuple[Factor, Factor]:
+    def _read(self, source_NS: str, lengths_N: str) -> tuple[str, Factor]:
         graph = self.graph
         self._start(lengths_N)
         source_SN = graph.node("Transpose", [source_NS], "source_SN", perm=[1, 0])
@@ -35,21 +37,22 @@ class QuantizedEncoder(EncoderGraph):
             self.look_up("source_embedding", ids_SN, f"embedded_{way}_SNE")
             for ids_SN, way in sources
         ]
-        for layer in range(self.plan.encoder_layers):
+        top, total_SNM = self.plan.encoder_layers - 1, None
+        for layer in range(top + 1):
+            is_rounded = layer < top and self.plan.is_plain
             cells = [self.cell(f"encoder.{layer}.{way}") for way in WAYS]
-            is_top = layer == self.plan.encoder_layers - 1
-            outputs = [self._loop(cell, x, is_top) for cell, x in zip(cells, xs, strict=True)]
-            turned = [Factor(self._turn(each.tensor), each.steps) for each in outputs]
-            xs = [
-                self.products.join([outputs[0], turned[1]], f"rounded{layer}_SNM"),
-                self.products.join([turned[0], outputs[1]], f"turned{layer}_SNM"),
-            ]
-        memory = self._memory(cells, xs[0])
-        last = [
-            Factor(graph.node("Gather", [each.tensor, "first"], f"last_{way}_ND"), each.steps)
-            for each, way in zip(turned, WAYS, strict=True)
-        ]
-        return memory, self.products.join(last, "rounded_last_NM")
+            forward_SND, backward_SND = (
+                self._loop(cell, x, is_rounded) for cell, x in zip(cells, xs, strict=True)
+            )
+            turned_SND = self._turn(backward_SND)
+            both = [forward_SND, turned_SND]
+            read_SNM = graph.node("Concat", both, f"memory{layer}_SNM", axis=2)
+            if not is_rounded:
+                total_SNM, read_SNM = self.pass_on(layer, read_SNM, total_SNM, self.memory_size)
+            if layer < top:
+                xs = self._both_ways(layer, read_SNM, is_rounded)
+        memory_NSM = graph.node("Transpose", [read_SNM], "memory_NSM", perm=[1, 0, 2])
+        return memory_NSM, self._last([self._turn(forward_SND), turned_SND])
 
     def _start(self, lengths_N: str) -> None:
         """Add what all loops need: how to turn sentences, and what they begin with."""
@@ -67,10 +70,11 @@ class QuantizedEncoder(EncoderGraph):
         inputs, axes = [x_SN, "turn_N"], {"time_axis": 0, "batch_axis": 1}
         return self.graph.node("ReverseSequence", inputs, f"turned_{x_SN}", **axes)
 
-    def _loop(self, cell: Cell, x: Factor, is_top: bool) -> Factor:
-        """Add the loop of one direction; return its outputs at all positions, as a factor.
+    def _loop(self, cell: Cell, x: Factor, is_rounded: bool) -> str:
+        """Add the loop of one direction; return its outputs at all positions.
 
-        Lower layers collect them rounded, for nobody reads them otherwise.
+        Args:
+            is_rounded: collect them rounded, if nobody reads them otherwise.
         """
         name, shape = cell.name, ("N", self.size)
         projected = cell.project(self.products, x)
@@ -87,7 +91,7 @@ class QuantizedEncoder(EncoderGraph):
         body.output(outputs[-1], FLOAT, shape)
         body.output(h.tensor, UINT8, shape)
         # What is carried on and collected too needs two names.
-        collected, kind = (outputs[0], FLOAT) if is_top else (h.tensor, UINT8)
+        collected, kind = (h.tensor, UINT8) if is_rounded else (outputs[0], FLOAT)
         body.output(body.node("Identity", [collected], f"{name}.collected_ND"), kind, shape)
         self.graph.nodes(
             "Scan",
@@ -96,16 +100,20 @@ class QuantizedEncoder(EncoderGraph):
             body=body.finish_body(),
             num_scan_inputs=len(projected),
         )
-        every = f"{name}.all_SND"
-        if is_top:
-            return self.products.factor(every, self.size)
-        return rounded_factor(every, self.size)
+        return f"{name}.all_SND"
 
-    def _memory(self, cells: list[Cell], rounded: Factor) -> Factor:
-        """Add the memory of the top layer's cells; return it as a factor."""
-        graph, (forward_SND, backward_SND) = self.graph, (f"{cell.name}.all_SND" for cell in cells)
-        both = [forward_SND, self._turn(backward_SND)]
-        memory_SNM = graph.node("Concat", both, "memory_SNM", axis=2)
-        graph.node("Transpose", [memory_SNM], "memory_NSM", perm=[1, 0, 2])
-        rounded_NSM = graph.node("Transpose", [rounded.tensor], "rounded_NSM", perm=[1, 0, 2])
-        return Factor(rounded_NSM, rounded.steps)
+    def _both_ways(self, layer: int, read_SNM: str, is_rounded: bool) -> list[Factor]:
+        """Add what the two directions of the next layer read of a layer."""
+        if is_rounded:
+            read = rounded_factor(read_SNM, self.memory_size)
+        else:
+            read = self.products.factor(read_SNM, self.memory_size, self.plan.reach(layer))
+        return [read, Factor(self._turn(read.tensor), read.steps)]
+
+    def _last(self, turned: Sequence[str]) -> Factor:
+        """Add the last outputs of both directions, which are the first of those turned round."""
+        factors = []
+        for each, way in zip(turned, WAYS, strict=True):
+            last_ND = self.graph.node("Gather", [each, "first"], f"last_{way}_ND")
+            factors.append(self.products.factor(last_ND, self.size))
+        return self.products.join(factors, "rounded_last_NM")

@@ -173,6 +173,16 @@ class NetworkRecipe(Section):
     """Share of tokens, of both sides, that the network is not shown."""
     weight_drop: Probability = 0.0
     """Share of the recurrent weights that a batch is computed without."""
+    layer_norm: bool = False
+    """Normalise what each recurrent layer passes on, the memory included; never in the cell."""
+    residual: bool = False
+    """Add to the outputs of each layer, from the second up, those of the layer below."""
+    context: Literal["every", "first"] = "every"
+    """Which decoder layers above the first read the context; the readout always does."""
+
+    def reads_context(self, layer: int) -> bool:
+        """Whether a decoder layer reads what attention, which follows layer 0, has read."""
+        return layer == 1 or (layer > 1 and self.context == "every")
 
     @model_validator(mode="after")
     def _attention_size_has_a_use(self) -> Self:

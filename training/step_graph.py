@@ -43,10 +43,15 @@ class StepGraph(GraphPart):
         graph.input("parents_NK", INT64, ["N", "K"])
         graph.input("candidates", INT64, [1])
         embedded = self.look_up("target_embedding", tokens_NK, "embedded_NKE")
-        top = self._layer(0, embedded)
-        context = products.factor(self._attend(top), self.memory_size)
+        h_NKH = self._layer(0, embedded)
+        context_NKM = self._attend(self._query(h_NKH))
+        context = products.factor(context_NKM, self.memory_size, self.memory_reach)
+        total_NKH, top = self._pass_on(0, h_NKH, None)
         for layer in range(1, self.plan.decoder_layers):
-            top = self._layer(layer, products.join([top, context], f"x{layer}_NKI"))
+            if self.plan.reads_context(layer):
+                top = products.join([top, context], f"x{layer}_NKI")
+            h_NKH = self._layer(layer, top)
+            total_NKH, top = self._pass_on(layer, h_NKH, total_NKH)
         self._choose(self._score([top, context, embedded]))
         graph.output("scores_NKC", FLOAT, ["N", "K", "C"])
         graph.output("tokens_NKC", INT64, ["N", "K", "C"])
@@ -55,8 +60,8 @@ class StepGraph(GraphPart):
             graph.output(f"next_state_{i}_NKH", self.kind, ["N", "K", self.size])
         return graph
 
-    def _layer(self, layer: int, x: Factor) -> Factor:
-        """Add a layer's step; return its output, `next_state_...`, as a factor."""
+    def _layer(self, layer: int, x: Factor) -> str:
+        """Add a layer's step; return its output, `next_state_...`."""
         cell = self.cell(f"decoder.{layer}")
         first = layer * self.plan.states_per_layer
         names = [f"state_{first + i}" for i in range(self.plan.states_per_layer)]
@@ -64,7 +69,18 @@ class StepGraph(GraphPart):
         h = self.products.factor(before[0], self.size)
         outputs = [f"next_{name}_NKH" for name in names]
         cell.step(self.products, x, h, before[-1], outputs)
-        return self.products.factor(outputs[0], self.size)
+        return outputs[0]
+
+    def _pass_on(self, layer: int, h_NKH: str, below_NKH: str | None) -> tuple[str, Factor]:
+        """Add what a layer passes on; return the sum for the layer above, and what is read."""
+        total_NKH, read_NKH = self.pass_on(layer, h_NKH, below_NKH, self.size)
+        return total_NKH, self.products.factor(read_NKH, self.size, self.plan.reach(layer))
+
+    def _query(self, h_NKH: str) -> Factor:
+        """Return what layer 0 says, as it is, as a factor where attention multiplies it."""
+        if self.plan.attention == "additive":
+            return self.products.factor(h_NKH, self.size)
+        return Factor(h_NKH)
 
     def _parents(self, name: str) -> str:
         state_PH = self.graph.input(f"{name}_PH", self.kind, ["P", self.size])

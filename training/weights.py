@@ -62,6 +62,9 @@ def plan_of(recipe: NetworkRecipe) -> Plan:
         recipe.encoder_layers,
         recipe.decoder_layers,
         attention_heads=recipe.attention_heads,
+        layer_norm=recipe.layer_norm,
+        residual=recipe.residual,
+        context=recipe.context,
     )
 
 

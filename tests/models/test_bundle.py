@@ -137,6 +137,17 @@ def test_attention_has_one_head_unless_the_manifest_says_otherwise(draft, manife
     assert (architecture.attention_heads, architecture.attention_size) == (4, 16)
 
 
+def test_network_is_plain_unless_its_manifest_says_more(draft, manifest, root):
+    plain = Bundle.open(draft).manifest.architecture
+    manifest["architecture"] |= {"layer_norm": True, "residual": True, "context": "first"}
+    write(draft, manifest)
+
+    published = publish(draft, root).manifest.architecture
+
+    assert (plain.layer_norm, plain.residual, plain.context) == (False, False, "every")
+    assert (published.layer_norm, published.residual, published.context) == (True, True, "first")
+
+
 def test_described_file_carries_the_hash_and_size_of_its_bytes(tmp_path):
     (tmp_path / "fp32").mkdir()
     (tmp_path / "fp32/weights.bin").write_bytes(b"abc")

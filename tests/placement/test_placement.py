@@ -15,13 +15,19 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from tests.conftest import PLAN, random_weights
+from tests.conftest import DEEP, PLAN, random_weights
 from tests.placement.stub_cuda import build
 from training.graphs import Plan, write_graphs
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".venv-gpu/bin/python"
 VOCABULARY = 330
+PLANS = [
+    PLAN,
+    Plan("lstm", "general", 1, 2),
+    Plan("gru", "general", 1, 2, attention_heads=4),
+    DEEP,
+]
 DECODING = ("greedy", "beam", "step", "join")
 
 pytestmark = [
@@ -63,12 +69,11 @@ def stubs_without_cudnn(stubs, tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("positions", [1, 4])
-@pytest.mark.parametrize(("cell", "heads"), [("gru", 1), ("lstm", 1), ("gru", 4)])
+@pytest.mark.parametrize("plan", PLANS)
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_decoding_is_on_the_device_without_cudnn_and_may_be_captured(
-    stubs_without_cudnn, tmp_path, precision, cell, heads, positions
+    stubs_without_cudnn, tmp_path, precision, plan, positions
 ):
-    plan = Plan(cell, "general", encoder_layers=1, decoder_layers=2, attention_heads=heads)
     weights = random_weights(plan, VOCABULARY)
     write_graphs(plan, weights, tmp_path, precision, positions=positions)
 

@@ -20,6 +20,7 @@ from training.prepare import Prepared, prepare
 from training.protocol import score_by
 from training.recipe import open_run
 from training.trained import trained_of_bundle, trained_of_run
+from training.weights import collect_weights
 
 RECIPE = """
 name = "toy"
@@ -330,6 +331,29 @@ def test_reference_alone_is_published_without_costs(run, folder, tmp_path, conso
     assert {score.variant for score in bundle.manifest.scores} == {"fp32"}
     card = bundle.file(bundle.manifest.card).read_text(encoding="utf-8")
     assert "What they cost" not in card
+
+
+def test_layers_on_one_another_are_published_in_every_variant_and_read_back(run, tmp_path, console):
+    text = run.toml.replace("encoder_layers = 1", "encoder_layers = 3\nlayer_norm = true")
+    text = text.replace(
+        "decoder_layers = 2", 'decoder_layers = 4\nresidual = true\ncontext = "first"'
+    )
+    text = text.replace("[export]", "[export]\nshortlist = { likeliest = 3, frequent = 4 }")
+    (tmp_path / "toy.toml").write_text(text, encoding="utf-8")
+    deep = open_run(tmp_path / "toy.toml", run.corpora, tmp_path / "runs")
+    prepare(deep)
+
+    bundle = export(deep, make_trained(deep), tmp_path / "bundles", console)
+
+    shape = bundle.manifest.architecture
+    assert (shape.layer_norm, shape.residual, shape.context) == (True, True, "first")
+    assert bundle.manifest.variants.keys() == {"fp32", "int8", "fp16"}
+    assert bundle.manifest.provenance.parity.max_logit_difference < 1e-4
+    card = bundle.file(bundle.manifest.card).read_text(encoding="utf-8")
+    assert "| between layers | normalised, residual |" in card
+    weights = collect_weights(trained_of_bundle(deep, bundle.path).network)
+    before = collect_weights(make_network(deep))
+    assert all(np.array_equal(weights[name], values) for name, values in before.items())
 
 
 CHANGES = {

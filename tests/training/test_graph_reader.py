@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from tests.conftest import DEEP
+from tests.training.tiny_graphs import OPTIONS
 from training.graph_reader import files_of_bundle, plan_of_bundle, read_weights
 from training.graphs import Plan, write_graphs
 from training.network import Network
 from training.recipe import NetworkRecipe
-from training.weights import collect_weights, plan_of
+from training.weights import build_network, collect_weights, plan_of
 
 SHAPES = [
     *product(("gru", "lstm"), ("dot", "general", "additive"), (1, 2), ("all",)),
@@ -79,6 +81,22 @@ def check_round_trip(network, folder):
         np.testing.assert_array_equal(read[name], values, err_msg=name)
 
 
+@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_weights_of_layers_on_one_another_come_back(cell, option, tmp_path):
+    network = make_network(cell, "additive", 4, "all", **OPTIONS[option])
+    plan, weights = plan_of(network.recipe), collect_weights(network)
+
+    read = read_weights(plan, write_graphs(plan, weights, tmp_path))
+
+    expected = with_one_bias(weights, plan)
+    assert read.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_array_equal(read[name], values, err_msg=name)
+    again = collect_weights(build_network(network.recipe, read))
+    assert all(np.array_equal(again[name], values) for name, values in read.items())
+
+
 def test_weights_that_lie_in_the_file_once_come_back_under_each_name(tmp_path):
     network = make_network("gru", "additive", 2, "all")
     plan, weights = plan_of(network.recipe), collect_weights(network)
@@ -107,6 +125,10 @@ def test_same_graphs_are_written_again(cell, tmp_path):
 
 def astuple(files):
     return files.encoder, files.step, files.weights
+
+
+def test_plan_of_a_published_bundle_tells_how_its_layers_stand_on_one_another(deep_bundle):
+    assert plan_of_bundle(deep_bundle) == DEEP
 
 
 def test_published_bundle_tells_its_plan_and_weights(tiny_bundle):

@@ -7,6 +7,7 @@ import onnx
 import pytest
 
 from tests.training.tiny_graphs import (
+    DEEP_PLANS,
     LENGTHS,
     PLANS,
     TINY,
@@ -23,11 +24,18 @@ V, E, D, H = TINY.V, TINY.E, TINY.D, TINY.H
 # The worst difference and the mean one. In integers an activation is off by half a step of
 # 1/127, a weight by half of one in 127 or 64.
 TOLERANCES = {"fp32": (5e-6, 2e-6), "fp16": (2e-2, 2e-3), "int8": (0.3, 0.05)}
+NORMALISED = 3.0
+"""What is normalised is divided by the deviation of a few units, and its faults with it."""
 ALL = pytest.mark.parametrize(
     ("precision", "plan"),
-    list(product(TOLERANCES, PLANS)),
+    list(product(TOLERANCES, PLANS + DEEP_PLANS)),
     ids=lambda value: value if isinstance(value, str) else plan_name(value),
 )
+
+
+def tolerance_of(precision, plan):
+    factor = NORMALISED if plan.layer_norm else 1
+    return [factor * tolerance for tolerance in TOLERANCES[precision]]
 
 
 def assert_close(actual, expected, tolerance):
@@ -66,14 +74,23 @@ class Equations:
             out.append(state[0])
         return out
 
+    def pass_on(self, out, below):
+        """Return the sum for the layer above, and what is read of it."""
+        total = out + below if self.plan.residual else out
+        if not self.plan.layer_norm:
+            return total, total
+        centred = total - total.mean(-1, keepdims=True)
+        return total, centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-5)
+
     def encode(self, source):
         """Return keys, memory and the decoder states before the first token."""
         w, xs = self.weights, [self.weights["source_embedding"][id] for id in source]
+        total = 0.0
         for layer in range(self.plan.encoder_layers):
             forward = self.read(f"encoder.{layer}.forward", xs)
             backward = self.read(f"encoder.{layer}.backward", xs[::-1])[::-1]
-            xs = [np.concatenate(pair) for pair in zip(forward, backward, strict=True)]
-        memory, last = np.stack(xs), np.concatenate([forward[-1], backward[0]])
+            total, xs = self.pass_on(np.concatenate([forward, backward], axis=1), total)
+        memory, last = xs, np.concatenate([forward[-1], backward[0]])
         keys = memory @ w["keys.weight"].T if "keys.weight" in w else memory
         states = []
         for layer in range(self.plan.decoder_layers):
@@ -103,12 +120,15 @@ class Equations:
         w, each = self.weights, self.plan.states_per_layer
         embedded = w["target_embedding"][token]
         after = [*self.cell("decoder.0", embedded, states[:each])]
-        top = after[0]
-        attention, context = self.attend(top, keys, memory)
+        attention, context = self.attend(after[0], keys, memory)
+        total, top = self.pass_on(after[0], 0.0)
         for layer in range(1, self.plan.decoder_layers):
             mine = states[layer * each : (layer + 1) * each]
-            new = self.cell(f"decoder.{layer}", np.concatenate([top, context]), mine)
-            after, top = [*after, *new], new[0]
+            reads = layer == 1 or self.plan.context == "every"
+            x = np.concatenate([top, context]) if reads else top
+            new = self.cell(f"decoder.{layer}", x, mine)
+            after = [*after, *new]
+            total, top = self.pass_on(new[0], total)
         features = np.concatenate([top, context, embedded])
         readout = np.tanh(w["readout.weight"] @ features + w["readout.bias"])
         logits = w["output_embedding"] @ readout + w["output_bias"]
@@ -125,7 +145,7 @@ def by_token(scores_BC, tokens_BC):
 def test_encoder_computes_the_equations_for_every_sentence_of_a_ragged_batch(
     precision, plan, tmp_path
 ):
-    weights, tolerance = random_weights(plan), TOLERANCES[precision]
+    weights, tolerance = random_weights(plan), tolerance_of(precision, plan)
     source_NS, lengths_N = ragged_batch()
 
     (keys, memory, _), states = build(plan, weights, tmp_path, precision).encode(
@@ -141,7 +161,7 @@ def test_encoder_computes_the_equations_for_every_sentence_of_a_ragged_batch(
 
 @ALL
 def test_step_computes_the_equations_for_rows_in_any_order(precision, plan, tmp_path):
-    weights, tolerance = random_weights(plan), TOLERANCES[precision]
+    weights, tolerance = random_weights(plan), tolerance_of(precision, plan)
     graphs, equations = build(plan, weights, tmp_path, precision), Equations(plan, weights)
     source_NS, lengths_N = ragged_batch()
     memory, states = graphs.encode(source_NS, lengths_N)
@@ -205,6 +225,26 @@ def test_step_has_no_recurrent_operator_and_no_control_flow(tmp_path):
     kinds = {node.op_type for node in onnx.load(files.step, load_external_data=False).graph.node}
 
     assert not kinds & {"GRU", "LSTM", "RNN", "Loop", "Scan", "If", "ReduceLogSumExp"}
+
+
+def tensors_read(graph):
+    """Return what the nodes of a graph and of the loops in it read."""
+    for node in graph.node:
+        yield from node.input
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from tensors_read(attribute.g)
+                yield from (output.name for output in attribute.g.output)
+
+
+@ALL
+def test_nothing_is_computed_that_nobody_reads(precision, plan, tmp_path):
+    files = write_graphs(plan, random_weights(plan), tmp_path, precision)
+
+    for path in (files.encoder, files.step):
+        graph = onnx.load(path, load_external_data=False).graph
+        read = {*tensors_read(graph), *(output.name for output in graph.output)}
+        assert [node.name for node in graph.node if read.isdisjoint(node.output)] == []
 
 
 def signature(path):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.training.tiny_graphs import (
+    DEEP_PLANS,
     HEADED,
     SINGLE,
     WIDE,
@@ -71,7 +72,8 @@ def assert_same_bits(ones, others):
 @BOTH
 @pytest.mark.parametrize(
     ("plan", "sizes"),
-    [(plan, WIDE) for plan in SINGLE[::2] + HEADED] + [(plan, WIDEST) for plan in HEADED[1:]],
+    [(plan, WIDE) for plan in SINGLE[::2] + HEADED + DEEP_PLANS]
+    + [(plan, WIDEST) for plan in HEADED[1:]],
     ids=lambda value: plan_name(value) if isinstance(value, Plan) else f"A{value.A}",
 )
 def test_company_changes_no_bit(plan, sizes, precision, tmp_path):

@@ -9,6 +9,7 @@ from torch.nn.functional import cross_entropy
 from models.tokenizer import BOS, EOS, PAD
 from training.batches import pad
 from training.network import BidirectionalLayer, Network
+from training.precision import autocast
 from training.recipe import NetworkRecipe
 
 VOCABULARY = 13
@@ -27,6 +28,13 @@ DROPOUTS = {
     "word_dropout": 0.5,
     "weight_drop": 0.5,
 }
+DEEP = {
+    "encoder_layers": 3,
+    "decoder_layers": 4,
+    "layer_norm": True,
+    "residual": True,
+    "context": "first",
+}
 SOURCES = [[4, 5, 6, 7, EOS], [8, EOS], [9, 10, 4, EOS]]
 TARGETS = [[BOS, 5, 6, EOS], [BOS, 7, 8, 9, 10, EOS], [BOS, 11, EOS]]
 CPU = torch.device("cpu")
@@ -36,6 +44,7 @@ EVERY_KIND = [
     for cell, attention in product(("gru", "lstm"), ATTENTIONS)
 ] + [{"attention": attention, "attention_heads": 2} for attention in ATTENTIONS]
 EVERY_KIND.append({"attention": "additive", "attention_heads": 2, "attention_size": 10})
+EVERY_DEPTH = [{}, *({name: each} for name, each in DEEP.items()), DEEP]
 
 
 def describe(**changes):
@@ -55,9 +64,10 @@ def widen(ids_BS, columns):
     return torch.cat([ids_BS, torch.full((len(ids_BS), columns), PAD)], 1)
 
 
+@pytest.mark.parametrize("depth", EVERY_DEPTH, ids="-".join)
 @pytest.mark.parametrize("kind", EVERY_KIND)
-def test_sentence_alone_equals_itself_in_a_ragged_batch(kind):
-    network = make_network(**kind)
+def test_sentence_alone_equals_itself_in_a_ragged_batch(kind, depth):
+    network = make_network(**kind, **depth)
     source_BS, lengths_B = pad(SOURCES, CPU)
     target_BT, _ = pad(TARGETS, CPU)
     memory, _ = network.encode(widen(source_BS, 3), lengths_B)
@@ -126,9 +136,10 @@ def test_tied_tables_learn_together():
     assert torch.equal(network.output.weight, network.source_embedding.weight)
 
 
+@pytest.mark.parametrize("depth", EVERY_DEPTH, ids="-".join)
 @pytest.mark.parametrize("kind", EVERY_KIND)
-def test_decoding_step_by_step_equals_decoding_the_whole_target(kind):
-    network = make_network(**kind)
+def test_decoding_step_by_step_equals_decoding_the_whole_target(kind, depth):
+    network = make_network(**kind, **depth)
     memory, states = network.encode(*pad(SOURCES, CPU))
     target_BT, _ = pad(TARGETS, CPU)
     whole_BTE, weights_BTS, last = network.decode(target_BT, memory, states)
@@ -250,6 +261,35 @@ def test_dropped_context_is_the_same_for_all_who_read_it(kind):
     assert not any((heard.inputs[name][0][..., :8] == 0).any() for name in readers)
 
 
+def test_context_goes_to_the_layers_that_the_recipe_says_and_to_the_readout():
+    sizes = {
+        context: [
+            layer.rnn.input_size
+            for layer in make_network(decoder_layers=4, context=context).decoder.layers
+        ]
+        for context in ("every", "first")
+    }
+
+    assert sizes == {"every": [6, 16, 16, 16], "first": [6, 16, 8, 8]}
+    network = make_network(decoder_layers=4, context="first")
+    assert network.decoder.readout.in_features == 8 + 8 + 6
+
+
+@pytest.mark.parametrize("option", ["layer_norm", "residual"])
+def test_query_and_first_state_are_made_from_outputs_as_they_are(option):
+    network = make_network(attention="additive", **{option: True})
+    heard = Heard(network, "decoder.attention.query", "decoder.start.0")
+    last_out = []
+    network.decoder.layers[0].register_forward_hook(lambda _, __, out: last_out.append(out[0]))
+    network.encoder.layers[1].register_forward_hook(lambda _, __, out: last_out.append(out[1]))
+
+    network.logits(*pad(SOURCES, CPU), pad(TARGETS, CPU)[0])
+
+    last_BM, out_BTH = last_out
+    assert torch.equal(heard.inputs["decoder.start.0"][0], last_BM)
+    assert torch.equal(heard.inputs["decoder.attention.query"][0], out_BTH)
+
+
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 def test_each_half_of_the_encoder_loses_weights_of_its_own(cell):
     network = make_network(cell=cell, weight_drop=0.5).train()
@@ -263,6 +303,18 @@ def test_each_half_of_the_encoder_loses_weights_of_its_own(cell):
     assert not torch.allclose(out_BSM[..., :4], out_BSM[..., 4:].flip(1))
     out_BSM, _ = layer.eval()(palindromes_BSE, torch.tensor([5, 5]))
     torch.testing.assert_close(out_BSM[..., :4], out_BSM[..., 4:].flip(1))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_deep_network_with_all_options_learns_in_every_weight(precision):
+    network = make_network(**DEEP, **DROPOUTS).float().train()
+
+    with autocast(CPU, precision):
+        loss = network.loss(*pad(SOURCES * 4, CPU), pad(TARGETS * 4, CPU)[0], 0.1)
+    loss.backward()
+
+    gradients = {name: each.grad for name, each in network.named_parameters()}
+    assert all(bool(each.isfinite().all() and each.any()) for each in gradients.values())
 
 
 def test_word_dropout_never_hides_the_first_token():

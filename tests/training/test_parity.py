@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from models.tokenizer import BOS, EOS
+from tests.training.tiny_graphs import OPTIONS
 from training.graphs import write_graphs
 from training.network import Network
 from training.parity import check_parity
@@ -90,6 +91,17 @@ def check_that_graphs_follow(network, pairs, tmp_path):
     assert parity.max_logit_difference < 2e-5
     assert parity.sentences == len(pairs)
     assert parity.tokens == sum(len(target) - 1 for _, target in pairs)
+    assert parity.ties == 0
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_graphs_of_layers_on_one_another_follow_them(cell, option, pairs, tmp_path):
+    network = make_network(cell, "dot", 3, **OPTIONS[option], dropout_context=0.5, weight_drop=0.5)
+
+    parity = check_parity(network, write(network, tmp_path), pairs, TOLERANCE)
+
+    assert parity.max_logit_difference < 4e-5
     assert parity.ties == 0
 
 

@@ -68,6 +68,7 @@ def test_unknown_key_is_refused_by_its_name(key, toy):
         ({"network__dropout_kind": "zoneout"}, r"network\.dropout_kind: .*'independent'"),
         ({"network__dropout_context": 1.0}, r"network\.dropout_context: .* less than 1"),
         ({"network__weight_drop": 1.0}, r"network\.weight_drop: .* less than 1"),
+        ({"network__context": "none"}, r"network\.context: .*'every' or 'first'"),
         ({"tokenizer__size": 299}, r"tokenizer\.size: .* 300"),
         ({"tokenizer__kind": "char", "tokenizer__dropout_source": 0.1}, "char has no dropout"),
         ({"tokenizer__kind": "word", "tokenizer__dropout_target": 0.1}, "word has no dropout"),

@@ -30,11 +30,28 @@ SINGLE = [
 ] + [Plan("gru", "general", 1, 3)]
 HEADED = [Plan("gru", attention, 1, 2, attention_heads=2) for attention in ATTENTIONS]
 PLANS = SINGLE + HEADED
+OPTIONS = {
+    "norm": {"layer_norm": True},
+    "residual": {"residual": True},
+    "first": {"context": "first"},
+    "all": {"layer_norm": True, "residual": True, "context": "first"},
+}
+DEEP_PLANS = [
+    Plan("gru", "general", 2, 2, **OPTIONS["norm"]),
+    Plan("lstm", "additive", 3, 1, **OPTIONS["norm"]),
+    Plan("gru", "additive", 3, 2, **OPTIONS["residual"]),
+    Plan("lstm", "general", 2, 3, **OPTIONS["residual"]),
+    Plan("gru", "general", 1, 3, **OPTIONS["first"]),
+    Plan("gru", "additive", 3, 4, **OPTIONS["all"]),
+    Plan("lstm", "dot", 4, 3, attention_heads=2, **OPTIONS["all"]),
+]
 
 
 def plan_name(plan):
     heads = f"{plan.attention_heads}heads" if plan.attention_heads > 1 else ""
-    return f"{plan.cell}-{plan.attention}{heads}-{plan.encoder_layers}-{plan.decoder_layers}"
+    shape = f"{plan.cell}-{plan.attention}{heads}-{plan.encoder_layers}-{plan.decoder_layers}"
+    options = [name for name in ("layer_norm", "residual") if getattr(plan, name)]
+    return "-".join([shape, *options, *(["first"] if plan.context == "first" else [])])
 
 
 def random_weights(plan, *, seed=0, is_tied=False, sizes=TINY):
@@ -51,7 +68,8 @@ def random_weights(plan, *, seed=0, is_tied=False, sizes=TINY):
         for layer, way in product(range(plan.encoder_layers), ("forward", "backward"))
     }
     for layer in range(plan.decoder_layers):
-        layers[f"decoder.{layer}"] = (hidden, E if layer == 0 else hidden + M)
+        above = hidden + M * plan.reads_context(layer)
+        layers[f"decoder.{layer}"] = (hidden, E if layer == 0 else above)
         shapes |= {f"initial.{layer}.weight": (hidden, M), f"initial.{layer}.bias": (hidden,)}
     for name, (size, inputs) in layers.items():
         shapes |= {
@@ -91,6 +109,10 @@ class Graphs:
         self.state_names = [
             tensor.name for tensor in self._step.get_inputs() if tensor.name.startswith("state_")
         ]
+
+    def replace_step(self, step):
+        """Run another in place of the step."""
+        self._step = step
 
     def encode(self, source_NS, lengths_N):
         inputs = {"source_NS": source_NS, "lengths_N": lengths_N}

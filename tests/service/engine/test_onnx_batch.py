@@ -93,6 +93,24 @@ def test_sentence_is_decoded_alike_alone_and_in_any_company(
     assert [outcome(each) for each in together] == [outcome(each) for each in alone]
 
 
+@pytest.mark.parametrize(
+    ("variant", "shortlist"), [("fp32", "off"), ("int8", "off"), ("int8", "on")]
+)
+@pytest.mark.parametrize("width", [1, 4])
+def test_company_changes_nothing_of_what_deep_layers_say(deep_bundle, variant, shortlist, width):
+    sessions = Sessions(deep_bundle, variant=variant, shortlist=shortlist)
+    random = np.random.default_rng(7)
+    options = SearchOptions(width, 1.0, 20)
+    sources = [random_source(random, sessions.vocabulary_size, 60) for _ in range(12)]
+    work = [(source, options, i // 2) for i, source in enumerate(sources)]
+
+    together = decode(sessions, work)
+
+    assert len({each.tokens for found in together for each in found}) > 6
+    alone = [decode(sessions, [each])[0] for each in work]
+    assert [outcome(each) for each in together] == [outcome(each) for each in alone]
+
+
 def test_random_sentences_are_decoded_to_different_ends(sessions, vocabulary):
     random = np.random.default_rng(0)
     options = SearchOptions(2, 1.0, 20)
