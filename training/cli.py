@@ -12,14 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 from typer.core import TyperGroup
 
@@ -28,12 +20,9 @@ from service.errors import ServiceError
 from training.recipe import BUNDLES, Run, open_run
 
 if TYPE_CHECKING:
-    import torch
-
     from service.evaluation import Metric
     from training.corpus import Report
     from training.network import Network
-    from training.trainer import Position
 
 output = Console()
 console = Console(stderr=True)
@@ -134,6 +123,7 @@ def main() -> None:
 
 
 def _prepare(run: Run) -> None:
+    _refuse_several()
     # the imports inside these functions spare `--help` the loading of torch: 2 seconds
     from training.prepare import prepare  # noqa: PLC0415
 
@@ -145,51 +135,22 @@ def _prepare(run: Run) -> None:
 
 
 def _train(run: Run) -> None:
+    from training.ranks import join  # noqa: PLC0415
+    from training.terminal import last_line, train_and_show  # noqa: PLC0415
     from training.trainer import Trainer  # noqa: PLC0415
 
-    trainer = Trainer(run, _device())
-    console.print(
-        f"{trainer.network.num_parameters:,} parameters, {trainer.precision} on {_machine()}"
-    )
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("loss {task.fields[loss]:.3f}  {task.fields[speed]:,.0f} tokens/s"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task(
-            "training", total=run.recipe.training.max_steps, loss=float("nan"), speed=0.0
-        )
-
-        def on_step(position: "Position", summary: dict[str, float]) -> None:
-            progress.update(
-                task,
-                completed=position.step,
-                loss=summary["loss"],
-                speed=summary["tokens_per_second"],
-            )
-
-        position = trainer.train(on_step, _tell_validation)
-    output.print(
-        f"{run.recipe.name}: dev BLEU {position.best_bleu:.1f} at step {position.best_step}, "
-        f"{position.seconds / 60:.0f} minutes"
-    )
-
-
-def _tell_validation(position: "Position", summary: dict[str, float]) -> None:
-    directions = "  ".join(f"{name} {value:.1f}" for name, value in summary.items() if "-" in name)
-    console.print(
-        f"step {position.step:>6,}  epoch {position.epoch + 1}  loss {summary['loss']:.3f}  "
-        f"clipped {summary['clip_rate']:.0%}  {summary['tokens_per_second']:,.0f} tokens/s  "
-        f"dev BLEU {summary['dev_bleu']:.1f} ({directions})",
-        soft_wrap=True,
-    )
+    with join() as (ranks, device):
+        trainer = Trainer(run, device, ranks)
+        if ranks.is_first:
+            size = f"{trainer.network.num_parameters:,} parameters"
+            console.print(f"{size}, {trainer.precision} on {_machine(ranks.count)}")
+        position = train_and_show(trainer, run.recipe.training, console)
+        if ranks.is_first:
+            output.print(last_line(run.recipe.name, position), soft_wrap=True)
 
 
 def _evaluate(run: Run) -> None:
+    _refuse_several()
     from training.corpus import load_dev  # noqa: PLC0415
     from training.evaluate import validate  # noqa: PLC0415
     from training.prepare import open_tokenizer  # noqa: PLC0415
@@ -202,6 +163,7 @@ def _evaluate(run: Run) -> None:
 
 
 def _export(run: Run, weights_from: Path | None = None) -> Bundle:
+    _refuse_several()
     from training.export import check_version, export  # noqa: PLC0415
     from training.trained import trained_of_bundle, trained_of_run  # noqa: PLC0415
 
@@ -228,18 +190,19 @@ def _load_best(run: Run) -> tuple["Network", Training]:
     return network, took
 
 
-def _device() -> "torch.device":
-    import torch  # noqa: PLC0415
+def _refuse_several() -> None:
+    from training.ranks import is_one_of_several  # noqa: PLC0415
 
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if is_one_of_several():
+        raise ValueError("torchrun is for `train` alone; prepare, evaluate and export without it")
 
 
-def _machine() -> str:
+def _machine(processes: int = 1) -> str:
     """Return the class of this machine, in the words a model card uses."""
     import torch  # noqa: PLC0415
 
     if torch.cuda.is_available():
-        return f"one {torch.cuda.get_device_name()}"
+        return f"{'one' if processes == 1 else processes} {torch.cuda.get_device_name()}"
     capability = torch.backends.cpu.get_cpu_capability()
     return f"{os.cpu_count()} CPU cores ({platform.machine()}, {capability})"
 

@@ -19,13 +19,14 @@ CHUNK = 256
 
 class _ChunkedLoss(torch.autograd.Function):
     @staticmethod
-    def forward(
+    def forward(  # noqa: PLR0913, PLR0917  # autograd wants each by itself
         ctx: Any,  # noqa: ANN401
         hidden_NE: Tensor,
         weight_VE: Tensor,
         bias_V: Tensor,
         targets_N: Tensor,
         smoothing: float,
+        scale: Tensor | None,
     ) -> Tensor:
         device = hidden_NE.device.type
         dtype = (
@@ -49,30 +50,45 @@ class _ChunkedLoss(torch.autograd.Function):
                 # d loss / d logits = p - (what the smoothed target asks for)
                 d_logits = log_p.exp_().sub_(share)
                 d_logits.scatter_add_(1, targets, torch.full_like(right, smoothing - 1))
+                if scale is not None:
+                    d_logits *= scale
                 d_bias += d_logits.sum(0).to(d_bias.dtype)
                 d_logits = d_logits.to(dtype)
                 d_hidden[rows] = d_logits @ weight
                 d_weight += d_logits.t() @ hidden[rows]
-        ctx.save_for_backward(d_hidden, d_weight, d_bias)
+        ctx.save_for_backward(d_hidden, d_weight, d_bias, scale)
         return total
 
     @staticmethod
     def backward(
         ctx: Any,  # noqa: ANN401
         d_total: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor, None, None]:
-        d_hidden, d_weight, d_bias = ctx.saved_tensors
-        return d_hidden * d_total, d_weight * d_total, d_bias * d_total, None, None
+    ) -> tuple[Tensor, Tensor, Tensor, None, None, None]:
+        d_hidden, d_weight, d_bias, scale = ctx.saved_tensors
+        factor = d_total if scale is None else d_total / scale
+        return d_hidden * factor, d_weight * factor, d_bias * factor, None, None, None
 
 
 def smoothed_cross_entropy(
-    hidden_NE: Tensor, weight_VE: Tensor, bias_V: Tensor, targets_N: Tensor, smoothing: float
+    hidden_NE: Tensor,
+    weight_VE: Tensor,
+    bias_V: Tensor,
+    targets_N: Tensor,
+    smoothing: float,
+    scale: Tensor | None = None,
 ) -> Tensor:
     """Return the summed loss of predicting `targets_N` from `hidden_NE`, in nats.
 
     The probability `smoothing` is spread evenly over the whole vocabulary, the right token
     included. Its gradient is computed along with it, so call it only to train.
 
-    Source: Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7.
+    Args:
+        scale: what the loss will be multiplied with before `backward`. Half precision must know
+            it beforehand: most of the gradient's numbers are near 1 / V, the smaller of which
+            fp16 holds as zero. Where they overflow instead, the gradient is infinite, of which
+            a `GradScaler` takes care as ever.
+
+    Source: Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7;
+    Micikevicius et al. 2018, "Mixed Precision Training", section 3.2, for the scale.
     """
-    return _ChunkedLoss.apply(hidden_NE, weight_VE, bias_V, targets_N, smoothing)  # type: ignore[no-any-return, no-untyped-call]
+    return _ChunkedLoss.apply(hidden_NE, weight_VE, bias_V, targets_N, smoothing, scale)  # type: ignore[no-any-return, no-untyped-call]

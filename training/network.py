@@ -34,6 +34,19 @@ States = tuple[State, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Batch:
+    """What is learnt from in one step, right padded; of several processes, the share of one."""
+
+    source_BS: Tensor
+    lengths_B: Tensor
+    target_BT: Tensor
+    predicted_N: Tensor
+    """Places in the flattened `target_BT[:, 1:]` of the tokens that are predicted, EOS included."""
+    tokens: int
+    """How many are predicted in the shares of all processes together."""
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """What the encoder says of a batch of sources."""
 
@@ -198,45 +211,37 @@ class Network(nn.Module):
 
     def loss(
         self,
-        source_BS: Tensor,
-        lengths_B: Tensor,
-        target_BT: Tensor,
+        batch: Batch,
         smoothing: float,
         r_drop: float = 0.0,
+        scale: Tensor | None = None,
     ) -> Tensor:
         """Return the summed loss over the targets' tokens, in nats; padding counts nothing.
 
         Args:
-            target_BT: BOS, the sentence, EOS, right padded.
             r_drop: how much the disagreement of two passes weighs; 0 makes one pass only.
+            scale: what the loss will be multiplied with before `backward`; see `loss.py`.
         """
+        targets_N = batch.target_BT[:, 1:].flatten().index_select(0, batch.predicted_N)
+        weights = self.output.weight, self.output.bias
         if r_drop:
-            return self._r_drop_loss(source_BS, lengths_B, target_BT, (smoothing, r_drop))
-        readout_BTE, _, _ = self.decode(target_BT[:, :-1], *self.encode(source_BS, lengths_B))
-        is_token_BT = target_BT[:, 1:] != PAD
-        return smoothed_cross_entropy(
-            readout_BTE[is_token_BT],
-            self.output.weight,
-            self.output.bias,
-            target_BT[:, 1:][is_token_BT],
-            smoothing,
-        )
+            # Both passes as one batch of twice the rows: each row draws its own dropout.
+            passes = self._readouts(
+                batch.source_BS.repeat(2, 1),
+                batch.lengths_B.repeat(2),
+                batch.target_BT.repeat(2, 1),
+            ).chunk(2)
+            readout_2NE = torch.stack([_take_rows(each, batch.predicted_N) for each in passes])
+            return r_drop_loss(readout_2NE, *weights, targets_N, smoothing, r_drop, scale=scale)
+        readout_BTE = self._readouts(batch.source_BS, batch.lengths_B, batch.target_BT)
+        readout_NE = _take_rows(readout_BTE, batch.predicted_N)
+        return smoothed_cross_entropy(readout_NE, *weights, targets_N, smoothing, scale)
 
-    def _r_drop_loss(
-        self,
-        source_BS: Tensor,
-        lengths_B: Tensor,
-        target_BT: Tensor,
-        options: tuple[float, float],
-    ) -> Tensor:
-        # Both passes as one batch of twice the rows: each row draws its own dropout.
-        source_BS, lengths_B = source_BS.repeat(2, 1), lengths_B.repeat(2)
-        twice_BT = target_BT[:, :-1].repeat(2, 1)
-        readout_BTE, _, _ = self.decode(twice_BT, *self.encode(source_BS, lengths_B))
-        is_token_BT = target_BT[:, 1:] != PAD
-        readout_2NE = torch.stack([each[is_token_BT] for each in readout_BTE.chunk(2)])
-        targets_N = target_BT[:, 1:][is_token_BT]
-        return r_drop_loss(readout_2NE, self.output.weight, self.output.bias, targets_N, *options)
+    def _readouts(self, source_BS: Tensor, lengths_B: Tensor, target_BT: Tensor) -> Tensor:
+        """Return `readout_BTE` of what precedes each token of the targets but BOS."""
+        memory, states = self.encode(source_BS, lengths_B)
+        readout_BTE, _, _ = self.decode(target_BT[:, :-1], memory, states)
+        return readout_BTE
 
     @torch.no_grad()
     def translate(self, source_BS: Tensor, lengths_B: Tensor, max_tokens: int) -> list[list[int]]:
@@ -274,6 +279,10 @@ def _table(vocabulary_size: int, embedding_size: int) -> nn.Embedding:
 
 def _take(x_BSD: Tensor, index_BT: Tensor) -> Tensor:
     return x_BSD.gather(1, index_BT[:, :, None].expand(-1, -1, x_BSD.shape[2]))
+
+
+def _take_rows(x_BTE: Tensor, places_N: Tensor) -> Tensor:
+    return x_BTE.flatten(0, 1).index_select(0, places_N)
 
 
 def _until_eos(ids: list[int]) -> list[int]:

@@ -19,6 +19,8 @@ DTYPES: dict[Precision, torch.dtype] = {
     "bf16": torch.bfloat16,
     "fp16": torch.float16,
 }
+BF16_CUDNN = 91300
+"""9.13 (pytorch/pytorch#164411, in every version of PyTorch that is asked for here)."""
 # below it the loss of digits is not worth the time
 MIN_GAIN = 1.2
 REPEATS = 3
@@ -29,20 +31,44 @@ def autocast(device: torch.device, precision: Precision) -> AbstractContextManag
     return torch.autocast(device.type, dtype=DTYPES[precision], enabled=precision != "fp32")
 
 
-def choose_precision(recipe: Recipe, device: torch.device) -> Precision:
-    """Return the recipe's precision, or for `auto` the fastest that pays.
+def allow_tf32(device: torch.device) -> None:
+    """Let fp32 products on a GPU round what they multiply to 10 bits, as cuDNN does anyway.
 
-    On a GPU that is fp16 with loss scaling: cuDNN's recurrent kernels know bf16 only in
-    recent versions.
+    The recurrent kernels do so unless told otherwise; for all other products this does.
     """
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")
+
+
+def choose_precision(recipe: Recipe, device: torch.device) -> Precision:
+    """Return the recipe's precision, or for `auto` the fastest that pays."""
     if recipe.training.precision != "auto":
         return recipe.training.precision
-    half: Precision = "fp16" if device.type == "cuda" else "bf16"
-    try:
-        gain = _seconds(recipe, device, "fp32") / _seconds(recipe, device, half)
-    except RuntimeError:  # the device has no such kernels
+    seconds: dict[Precision, float] = {}
+    cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
+    for precision in list_halves(device, cudnn):
+        try:
+            seconds[precision] = _seconds(recipe, device, precision)
+        except RuntimeError:  # the device has no such kernels
+            continue
+    best = min(seconds, key=seconds.__getitem__, default=None)
+    if best is None or _seconds(recipe, device, "fp32") < MIN_GAIN * seconds[best]:
         return "fp32"
-    return half if gain >= MIN_GAIN else "fp32"
+    return best
+
+
+def list_halves(device: torch.device, cudnn: int | None) -> list[Precision]:
+    """Return the half precisions that are worth a try.
+
+    On a GPU always fp16, with loss scaling. Before version BF16_CUDNN, cuDNN's recurrent kernels
+    knew no bf16, and what torch does in their place takes many times as long.
+
+    Args:
+        cudnn: its version, if there is one.
+    """
+    if device.type != "cuda":
+        return ["bf16"]
+    return ["bf16", "fp16"] if cudnn is not None and cudnn >= BF16_CUDNN else ["fp16"]
 
 
 def _seconds(recipe: Recipe, device: torch.device, precision: Precision) -> float:

@@ -22,13 +22,14 @@ from training.loss import CHUNK
 
 class _ChunkedRDrop(torch.autograd.Function):
     @staticmethod
-    def forward(
+    def forward(  # noqa: PLR0913, PLR0917  # autograd wants each by itself
         ctx: Any,  # noqa: ANN401
         hidden_2NE: Tensor,
         weight_VE: Tensor,
         bias_V: Tensor,
         targets_N: Tensor,
         options: tuple[float, float],
+        scale: Tensor | None,
     ) -> Tensor:
         device = hidden_2NE.device.type
         dtype = (
@@ -48,29 +49,34 @@ class _ChunkedRDrop(torch.autograd.Function):
                 loss, d_logits_2CV = _chunk(logits, targets_N[rows], *options)
                 total += loss
                 d_logits = d_logits_2CV.flatten(0, 1)
+                if scale is not None:
+                    d_logits *= scale
                 d_bias += d_logits.sum(0).to(d_bias.dtype)
                 d_logits = d_logits.to(dtype)
                 d_hidden[:, rows] = (d_logits @ weight).reshape(hidden[:, rows].shape)
                 d_weight += d_logits.t() @ read
-        ctx.save_for_backward(d_hidden, d_weight, d_bias)
+        ctx.save_for_backward(d_hidden, d_weight, d_bias, scale)
         return total
 
     @staticmethod
     def backward(
         ctx: Any,  # noqa: ANN401
         d_total: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor, None, None]:
-        d_hidden, d_weight, d_bias = ctx.saved_tensors
-        return d_hidden * d_total, d_weight * d_total, d_bias * d_total, None, None
+    ) -> tuple[Tensor, Tensor, Tensor, None, None, None]:
+        d_hidden, d_weight, d_bias, scale = ctx.saved_tensors
+        factor = d_total if scale is None else d_total / scale
+        return d_hidden * factor, d_weight * factor, d_bias * factor, None, None, None
 
 
-def r_drop_loss(
+def r_drop_loss(  # noqa: PLR0913  # one output layer, one text, two strengths
     hidden_2NE: Tensor,
     weight_VE: Tensor,
     bias_V: Tensor,
     targets_N: Tensor,
     smoothing: float,
     strength: float,
+    *,
+    scale: Tensor | None = None,
 ) -> Tensor:
     """Return the summed loss of predicting `targets_N` twice, in nats.
 
@@ -80,9 +86,10 @@ def r_drop_loss(
         hidden_2NE: what the output layer reads, of both passes over the same tokens.
         smoothing: probability that is spread evenly over the whole vocabulary.
         strength: weight of the disagreement, alpha in the paper.
+        scale: what the loss will be multiplied with before `backward`; see `loss.py`.
     """
     options = smoothing, strength
-    return _ChunkedRDrop.apply(hidden_2NE, weight_VE, bias_V, targets_N, options)  # type: ignore[no-any-return, no-untyped-call]
+    return _ChunkedRDrop.apply(hidden_2NE, weight_VE, bias_V, targets_N, options, scale)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def _chunk(

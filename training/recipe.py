@@ -216,13 +216,26 @@ class TrainingRecipe(Section):
     """`auto` times a step in each and takes the faster."""
     batch_tokens: int = Field(ge=1)
     """Padded tokens of the longer side in one batch."""
+    optimiser: Literal["adam", "adamw", "sgd", "adagrad", "rmsprop"] = "adam"
+    momentum: Probability = 0.0
+    """Of `sgd`."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Of matrices and embeddings; decoupled for `adamw`, L2 otherwise."""
     learning_rate: float = Field(gt=0)
-    schedule: Literal["trapezoid", "inverse_sqrt"]
-    """`trapezoid`: warm-up, constant, then linear to zero over `decay_steps`."""
+    schedule: Literal["trapezoid", "inverse_sqrt", "cosine", "plateau"]
+    """What the rate does after its warm-up; see `schedules.py`."""
     warmup_steps: int = Field(ge=1)
     decay_steps: int = Field(default=0, ge=0)
+    """Of `trapezoid`."""
+    plateau_factor: float | None = Field(default=None, gt=0, lt=1)
+    """What `plateau` multiplies the rate with."""
+    plateau_patience: int | None = Field(default=None, ge=1)
+    """Validations without a better dev BLEU after which it does."""
     max_steps: int = Field(ge=1)
-    clip_norm: float = Field(gt=0)
+    clip_norm: float | None = Field(default=None, gt=0)
+    """Of the whole gradient, after `clip_value`."""
+    clip_value: float | None = Field(default=None, gt=0)
+    """Of each number of the gradient."""
     label_smoothing: Probability = 0.0
     r_drop: float = Field(default=0.0, ge=0)
     """How much it weighs that two passes under different dropout disagree; 0 makes one pass."""
@@ -233,6 +246,10 @@ class TrainingRecipe(Section):
     """Of each direction, from the beginning of its dev text."""
     patience: int = Field(default=10, ge=1)
     """Validations without a better dev BLEU after which training stops."""
+    average_best: int = Field(default=0, ge=0)
+    """Checkpoints of the best dev BLEU whose mean dev may choose at the end; 0 keeps one only."""
+    deterministic: bool = False
+    """Equal bits from equal runs, for some speed."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -240,6 +257,53 @@ class TrainingRecipe(Section):
             raise ValueError(
                 f"training.warmup_steps {self.warmup_steps} and decay_steps "
                 f"{self.decay_steps} exceed max_steps {self.max_steps}"
+            )
+        if self.decay_steps and self.schedule != "trapezoid":
+            raise ValueError(
+                f"training.decay_steps belongs to schedule trapezoid, not {self.schedule}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_what_its_optimiser_needs(self) -> Self:
+        if self.momentum and self.optimiser != "sgd":
+            raise ValueError(f"training.momentum belongs to optimiser sgd, not {self.optimiser}")
+        if self.optimiser == "adamw" and not self.weight_decay:
+            raise ValueError("training.optimiser adamw without weight_decay is adam")
+        return self
+
+    @model_validator(mode="after")
+    def _has_what_a_plateau_needs(self) -> Self:
+        given = [
+            name
+            for name in ("plateau_factor", "plateau_patience")
+            if getattr(self, name) is not None
+        ]
+        if given and self.schedule != "plateau":
+            raise ValueError(
+                f"training.{given[0]} belongs to schedule plateau, not {self.schedule}"
+            )
+        if self.schedule != "plateau":
+            return self
+        if self.plateau_factor is None or self.plateau_patience is None:
+            raise ValueError(
+                "training.schedule plateau needs training.plateau_factor and plateau_patience"
+            )
+        if self.plateau_patience >= self.patience:
+            raise ValueError(
+                f"training.plateau_patience {self.plateau_patience} must be below patience "
+                f"{self.patience}, or training ends before the rate falls"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _can_do_as_it_says(self) -> Self:
+        if self.average_best == 1:
+            raise ValueError("training.average_best 1 averages nothing: 0, or 2 and more")
+        if self.deterministic and self.precision == "auto":
+            raise ValueError(
+                "training.deterministic needs training.precision fp32, bf16 or fp16: "
+                "auto asks the clock"
             )
         return self
 

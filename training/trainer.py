@@ -1,141 +1,132 @@
 """The training loop.
 
-    plan of the epoch -> batch -> loss -> clip -> Adam -> average of the weights
-          every so often:  validate the average -> metrics.jsonl, best.pt, last.pt
+    plan of the epoch -> batch -> step of the learner
+          every so often:  validate the moving average -> metrics.jsonl, best.pt, last.pt
+          at the end:      dev chooses between that average and the mean of the best checkpoints
 
 A run that was interrupted goes on from `last.pt` with the same batches, the same random
-numbers and the same losses as if nothing had happened.
+numbers and the same losses as if nothing had happened. Several processes may run it together
+(`ranks.py`): each learns from its share of every batch.
 """
 
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+from dataclasses import asdict
+from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from service.evaluation import Metric
 from training import checkpoint
-from training.batches import Batch, make_batch, plan_epoch
+from training.averaging import KeptCheckpoints, Weights
+from training.batches import Epoch, plan_epoch
 from training.corpus import load_dev
+from training.determinism import make_deterministic
+from training.epochs import Epochs
 from training.evaluate import validate
 from training.inherit import inherit_network
-from training.network import Network
-from training.precision import Precision, autocast, choose_precision
+from training.learner import Learner
+from training.network import Batch, Network
+from training.precision import Precision, choose_precision
 from training.prepare import Prepared
+from training.progress import Position, Window
+from training.ranks import ALONE, Ranks
 from training.recipe import Run, TrainingRecipe
+from training.schedules import learning_rate
 
-# Vaswani et al. 2017, section 5.3; beta 0.98 forgets the first, wild gradients sooner
-BETAS = (0.9, 0.98)
-EPSILON = 1e-9
-AVERAGE_WARMUP = 10.0
-"""Early averages follow the weights: decay is at most (1 + step) / (10 + step)."""
+CHECK_STEPS = 50
+"""A loss that is no number is found after so many steps, and before anything is saved."""
+MOVING_AVERAGE = "moving average"
 
-
-@dataclass(slots=True)
-class Position:
-    """Where a run stands."""
-
-    step: int = 0
-    epoch: int = 0
-    batch: int = 0
-    """Batches of this epoch that are done."""
-    best_bleu: float = -1.0
-    best_step: int = 0
-    validations_since_best: int = 0
-    seconds: float = 0.0
-    """Spent training and validating, over all interruptions."""
-    tokens: int = 0
-    """Target tokens learnt from."""
-
-
-@dataclass(slots=True)
-class Window:
-    """Sums since the last line of metrics."""
-
-    loss: float = 0.0
-    tokens: int = 0
-    steps: int = 0
-    clipped: int = 0
-    norm: float = 0.0
-    started: float = field(default_factory=time.perf_counter)
-
-    def summary(self) -> dict[str, float]:
-        """Return the means: loss in nats per token, clip rate, tokens per second."""
-        steps, tokens = max(1, self.steps), max(1, self.tokens)
-        return {
-            "loss": self.loss / tokens,
-            "gradient_norm": self.norm / steps,
-            "clip_rate": self.clipped / steps,
-            "tokens_per_second": self.tokens / (time.perf_counter() - self.started),
-        }
-
-
-OnStep = Callable[[Position, dict[str, float]], None]
-"""Is told where the run stands and the means since the last validation."""
+Scores = dict[str, list[Metric]]
+OnStep = Callable[[Position, Window], None]
+"""Is told where the run stands, and what can tell the means since the last validation."""
 OnValidation = Callable[[Position, dict[str, float]], None]
-"""Is told the same, with `dev_bleu` and the BLEU of each direction, as `source-target`."""
+"""Is told the means, `dev_bleu` and the BLEU of each direction, as `source-target`."""
 
 
 class Trainer:
-    """One run, from its checkpoint or from the beginning."""
+    """One run, from its checkpoint or from the beginning.
 
-    def __init__(self, run: Run, device: torch.device) -> None:
+    Args:
+        ranks: which of the processes this is that train together.
+    """
+
+    def __init__(self, run: Run, device: torch.device, ranks: Ranks = ALONE) -> None:
         self._run = run
         self._recipe: TrainingRecipe = run.recipe.training
-        self._device = device
+        self._device, self._ranks = device, ranks
+        if self._recipe.deterministic:
+            make_deterministic()
         torch.manual_seed(self._recipe.seed)
         self._prepared = Prepared(run)
-        self.network = _first_network(run, self._prepared).to(device)
-        self._average = Network(run.recipe.network, self._prepared.tokenizer.size).to(device)
-        self._average.load_state_dict(self.network.state_dict())
-        self._optimiser = torch.optim.Adam(
-            self.network.parameters(),
-            lr=self._recipe.learning_rate,
-            betas=BETAS,
-            eps=EPSILON,
-            fused=True,
-        )
-        self.position = Position()
-        self.precision: Precision = choose_precision(run.recipe, device)
-        self._scaler = self._make_scaler()
+        self._epochs = Epochs(run, self._prepared, is_ahead=device.type == "cuda")
+        network = _first_network(run, self._prepared).to(device)
+        average = Network(run.recipe.network, self._prepared.tokenizer.size).to(device)
+        self._learner = Learner(self._recipe, network, average, device, ranks)
+        self._learner.learn_in(ranks.ask_first(partial(choose_precision, run.recipe, device)))
+        self._kept = KeptCheckpoints(run.checkpoints / "kept", self._recipe.average_best)
         self._dev = load_dev(run, self._recipe.validation_sentences)
-        self._window = Window()
+        self._window = Window(device)
+        self.position = Position()
+        if not ranks.is_first:  # the same weights, other dropout
+            torch.manual_seed(self._recipe.seed + ranks.rank)
         if (last := run.checkpoints / "last.pt").exists():
             self._restore(checkpoint.load(last))
 
+    @property
+    def network(self) -> Network:
+        """What is trained."""
+        return self._learner.network
+
+    @property
+    def precision(self) -> Precision:
+        """The number format of the forward pass."""
+        return self._learner.precision
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process is the one that validates, writes and prints."""
+        return self._ranks.is_first
+
     def train(
         self,
-        on_step: OnStep = lambda position, summary: None,
+        on_step: OnStep = lambda position, window: None,
         on_validation: OnValidation = lambda position, summary: None,
     ) -> Position:
         """Train until `max_steps`, or until dev BLEU has not risen for `patience` validations."""
         batches = self._batches()
         # asked first: a run that is over must not segment and plan one more epoch
         while not self._is_over():
-            started = time.perf_counter()
-            self._step(next(batches))
-            self.position.seconds += time.perf_counter() - started
-            on_step(self.position, self._window.summary())
+            self._step(batches)
+            on_step(self.position, self._window)
+            if self.position.step % CHECK_STEPS == 0:
+                self._summarise()
             if self.position.step % self._recipe.validate_steps == 0 or self._is_last():
                 on_validation(self.position, self._validate())
                 self._save()
+        self._epochs.close()
+        if self._recipe.average_best and not self.position.choice:
+            self.position = self._ranks.ask_first(self._choose)
+            self._save()
         return self.position
-
-    def _make_scaler(self) -> torch.amp.GradScaler:
-        return torch.amp.GradScaler(self._device.type, enabled=self.precision == "fp16")
 
     def _batches(self) -> Iterator[Batch]:
         while True:
-            examples = self._prepared.examples(self.position.epoch)
+            # drawn by one of the processes: all need the same
+            make = partial(self._epochs.examples, self.position.epoch)
+            examples = self._ranks.ask_first(make)
             seed = self._recipe.seed + self.position.epoch
             plan = plan_epoch(examples, self._recipe.batch_tokens, seed)
-            for indices in plan[self.position.batch :]:
+            epoch = Epoch(examples, plan, self._device)
+            for index in range(self.position.batch, len(epoch)):
                 # counted before it is used: what is saved after it must not do it again
                 self.position.batch += 1
-                yield make_batch(examples, indices, self._device)
+                yield epoch.batch(index, self._ranks.share)
             self.position.epoch += 1
             self.position.batch = 0
 
@@ -145,119 +136,141 @@ class Trainer:
     def _is_over(self) -> bool:
         return self._is_last() or self.position.validations_since_best >= self._recipe.patience
 
-    def _step(self, batch: Batch) -> None:
-        self.network.train()
-        for group in self._optimiser.param_groups:
-            group["lr"] = learning_rate(self._recipe, self.position.step)
-        with autocast(self._device, self.precision):
-            loss = self.network.loss(
-                batch.source_BS,
-                batch.lengths_B,
-                batch.target_BT,
-                self._recipe.label_smoothing,
-                self._recipe.r_drop,
-            )
-        self._optimiser.zero_grad(set_to_none=True)
-        self._scaler.scale(loss / batch.tokens).backward()  # type: ignore[no-untyped-call]
-        self._scaler.unscale_(self._optimiser)
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self._recipe.clip_norm)
-        self._scaler.step(self._optimiser)
-        self._scaler.update()
+    def _rate(self) -> float:
+        return learning_rate(self._recipe, self.position.step, self.position.rate_cuts)
+
+    def _step(self, batches: Iterator[Batch]) -> None:
+        started = time.perf_counter()
+        batch = next(batches)
+        lesson = self._learner.step(batch, self._rate())
+        self._window.add(lesson, batch.tokens)
         self.position.step += 1
         self.position.tokens += batch.tokens
-        self._follow()
-        self._count(batch, loss, norm)
+        self.position.seconds += time.perf_counter() - started
 
-    def _follow(self) -> None:
-        """Move the average towards the weights (Polyak & Juditsky 1992, exponentially)."""
-        step = self.position.step
-        decay = min(self._recipe.ema_decay, (1 + step) / (AVERAGE_WARMUP + step))
-        pairs = zip(self._average.parameters(), self.network.parameters(), strict=True)
-        with torch.no_grad():
-            for average, parameter in pairs:
-                average.lerp_(parameter, 1 - decay)
-
-    def _count(self, batch: Batch, loss: Tensor, norm: Tensor) -> None:
-        total = loss.item()
-        if not math.isfinite(total):
+    def _summarise(self) -> dict[str, float]:
+        summary = self._window.summary()
+        if not math.isfinite(summary["loss"]):
             raise ValueError(
-                f"the loss is {total} at step {self.position.step}: "
+                f"the loss is {summary['loss']} at step {self.position.step} or shortly before: "
                 f"training.learning_rate {self._recipe.learning_rate} may be too high"
             )
-        self._window.loss += total
-        self._window.tokens += batch.tokens
-        self._window.steps += 1
-        self._window.norm += norm.item() if torch.isfinite(norm) else 0.0
-        self._window.clipped += bool(norm > self._recipe.clip_norm)
+        return summary
 
     def _validate(self) -> dict[str, float]:
-        summary = self._window.summary()
-        started = time.perf_counter()
-        metrics = validate(self._average, self._prepared.tokenizer, self._run, self._dev)
-        self.position.seconds += time.perf_counter() - started
-        bleus = {direction: scores[0].score for direction, scores in metrics.items()}
-        bleu = sum(bleus.values()) / len(bleus)
-        if bleu > self.position.best_bleu:
-            self.position.best_bleu, self.position.best_step = bleu, self.position.step
-            self.position.validations_since_best = 0
-            checkpoint.save(self._published(), self._run.checkpoints / "best.pt")
-        else:
-            self.position.validations_since_best += 1
-        summary["dev_bleu"] = bleu
-        self._write_metrics(summary, metrics)
-        self._window = Window()
-        return summary | bleus
+        cuts, summary = self.position.rate_cuts, self._summarise()
+        self.position, summary = self._ranks.ask_first(partial(self._judge, summary))
+        if self.position.rate_cuts > cuts:
+            # data and random numbers go on as they are
+            self._learner.turn_back(checkpoint.load(self._run.checkpoints / "turn.pt"))
+        self._window = Window(self._device)
+        return summary
 
-    def _write_metrics(self, summary: dict[str, float], metrics: dict[str, list[Metric]]) -> None:
+    def _judge(self, summary: dict[str, float]) -> tuple[Position, dict[str, float]]:
+        """Validate the moving average, keep it if it is the best, and write down how it went."""
+        bleu, scores = self._measure(self._learner.average)
+        if self.position.judge(bleu):
+            self._save_best(self._learner.average.state_dict())
+            if self._recipe.schedule == "plateau":
+                checkpoint.save(self._learner.state(), self._run.checkpoints / "turn.pt")
+        elif self.position.validations_waited == self._recipe.plateau_patience:
+            self.position.cut_rate()
+        if self._recipe.average_best:
+            self._kept.offer(self.position.step, bleu, self._learner.weights())
+        summary["dev_bleu"] = bleu
+        self._write_metrics({"learning_rate": self._rate(), **summary}, scores)
+        return self.position, summary | _bleus(scores)
+
+    def _measure(self, network: Network) -> tuple[float, Scores]:
+        """Return the mean dev BLEU of the directions, and all scores."""
+        started = time.perf_counter()
+        scores = validate(network, self._prepared.tokenizer, self._run, self._dev)
+        seconds = time.perf_counter() - started
+        self.position.seconds += seconds
+        self.position.seconds_validating += seconds
+        bleus = _bleus(scores)
+        return sum(bleus.values()) / len(bleus), scores
+
+    def _choose(self) -> Position:
+        """Let dev decide what is exported, once no more is learnt."""
+        found: dict[str, tuple[float, Scores]] = {}
+        candidates, network = self._candidates(), deepcopy(self._learner.average)
+        for name, weights in candidates.items():
+            network.load_state_dict(weights)
+            found[name] = self._measure(network)
+        bleu_by_name = {name: bleu for name, (bleu, _) in found.items()}
+        # the first among equals
+        choice = max(bleu_by_name, key=bleu_by_name.__getitem__, default=MOVING_AVERAGE)
+        self.position.choice = choice
+        self.position.choice_bleu = bleu_by_name.get(choice, self.position.best_bleu)
+        if candidates:
+            self._save_best(candidates[choice])
+            summary = {"dev_bleu": bleu_by_name[choice], "candidates": bleu_by_name}
+            self._write_metrics(summary, found[choice][1])
+        return self.position
+
+    def _candidates(self) -> dict[str, Weights]:
+        """Return what dev chooses from; nothing if there is no choice."""
+        count = len(self._kept)
+        if count < 2:
+            return {}
+        candidates = {
+            MOVING_AVERAGE: self._kept.load(self._kept.best_step, "average"),
+            f"mean of the {count} best moving averages": self._kept.mean("average"),
+        }
+        if self._recipe.ema_decay:  # without it the moving averages are the weights
+            candidates[f"mean of the weights of the {count} best"] = self._kept.mean("network")
+        return candidates
+
+    def _write_metrics(self, found: Mapping[str, object], scores: Scores) -> None:
         line = {
             **asdict(self.position),
-            "learning_rate": learning_rate(self._recipe, self.position.step),
-            **summary,
+            **found,
             "dev": {
-                direction: [asdict(metric) for metric in scores]
-                for direction, scores in metrics.items()
+                direction: [asdict(metric) for metric in metrics]
+                for direction, metrics in scores.items()
             },
         }
         with (self._run.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
-    def _published(self) -> checkpoint.State:
-        return {"network": self._average.state_dict(), "position": asdict(self.position)}
+    def _save_best(self, weights: Weights) -> None:
+        state = {"network": weights, "position": asdict(self.position)}
+        checkpoint.save(state, self._run.checkpoints / "best.pt")
 
     def _save(self) -> None:
+        random = self._ranks.collect(_random_state(self._device))
+        if not self.is_first:
+            return
         state = {
-            "network": self.network.state_dict(),
-            "average": self._average.state_dict(),
-            "optimiser": self._optimiser.state_dict(),
-            "scaler": self._scaler.state_dict(),
+            **self._learner.state(),
             "position": asdict(self.position),
-            "precision": self.precision,
-            "random": _random_state(self._device),
+            "random": random,
+            "kept": self._kept.bleu_by_step,
             "fixed": self._fixed(),
         }
         checkpoint.save(state, self._run.checkpoints / "last.pt")
+        self._kept.forget_others()
 
     def _restore(self, state: checkpoint.State) -> None:
         if state["fixed"] != self._fixed():
             raise ValueError(
-                f"{self._run.checkpoints} was trained with another corpus, tokenizer, network "
-                "or seed: name the recipe differently, or remove the folder"
+                f"{self._run.checkpoints} was trained with another corpus, tokenizer, network, "
+                "optimiser, schedule or seed: name the recipe differently, or remove the folder"
             )
-        self.network.load_state_dict(state["network"])
-        self._average.load_state_dict(state["average"])
-        self._optimiser.load_state_dict(state["optimiser"])
+        self._learner.load(state)
         self.position = Position(**state["position"])
-        self.precision = state["precision"]
-        self._scaler = self._make_scaler()
-        self._scaler.load_state_dict(state["scaler"])
-        _set_random_state(state["random"], self._device)
+        self._kept.bleu_by_step = state["kept"]
+        if self._ranks.rank < len(state["random"]):  # else there were fewer processes
+            _set_random_state(state["random"][self._ranks.rank], self._device)
 
     def _fixed(self) -> str:
         """What must not change within a run. The length of training may."""
         sections = self._run.recipe.model_dump(
             mode="json", include={"corpus", "tokenizer", "network"}
         )
-        return json.dumps([sections, self._recipe.seed, self._recipe.batch_tokens], sort_keys=True)
+        names = {"seed", "batch_tokens", "optimiser", "momentum", "weight_decay", "schedule"}
+        return json.dumps([sections, self._recipe.model_dump(include=names)], sort_keys=True)
 
 
 def load_best(run: Run) -> tuple[Network, Position, int]:
@@ -282,23 +295,8 @@ def _first_network(run: Run, prepared: Prepared) -> Network:
     return Network(run.recipe.network, prepared.tokenizer.size)
 
 
-def learning_rate(recipe: TrainingRecipe, step: int) -> float:
-    """Return the rate of the step after `step` steps.
-
-    Both schedules rise linearly for `warmup_steps`. Then `inverse_sqrt` falls with the root
-    of the steps, and `trapezoid` stays until the last `decay_steps`, in which it falls
-    linearly to zero.
-
-    Source: Vaswani et al. 2017, equation 3; Haegele et al. 2024, "Scaling Laws and
-    Compute-Optimal Training Beyond Fixed Training Durations", section 3.
-    """
-    rising = (step + 1) / recipe.warmup_steps
-    if rising < 1:
-        return recipe.learning_rate * rising
-    if recipe.schedule == "inverse_sqrt":
-        return recipe.learning_rate / math.sqrt(rising)
-    left = (recipe.max_steps - step) / max(1, recipe.decay_steps)
-    return recipe.learning_rate * max(0.0, min(1.0, left))
+def _bleus(scores: Scores) -> dict[str, float]:
+    return {direction: metrics[0].score for direction, metrics in scores.items()}
 
 
 def _random_state(device: torch.device) -> list[Tensor]:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from models.tokenizer import PAD
-from training.batches import make_batch, pad, plan_epoch
+from training.batches import Epoch, pad, plan_epoch
 from training.prepare import Examples, Ragged
 
 CPU = torch.device("cpu")
@@ -84,17 +84,39 @@ def test_sentence_longer_than_the_budget_is_a_batch_of_its_own():
     assert sorted(sorted(indices.tolist()) for indices in plan) == [[0, 2], [1]]
 
 
-def test_batch_is_padded_on_the_right_and_counts_what_is_predicted():
-    examples = Examples(
-        Ragged.join([[4, 2], [5], [6, 7, 2]]), Ragged.join([[1, 8, 2], [1, 2], [1, 9, 9, 2]])
-    )
+EXAMPLES = Examples(
+    Ragged.join([[4, 2], [5], [6, 7, 2], [8, 2]]),
+    Ragged.join([[1, 8, 2], [1, 2], [1, 9, 9, 2], [1, 5, 2]]),
+)
 
-    batch = make_batch(examples, np.array([2, 0]), CPU)
+
+def test_batch_is_padded_on_the_right_and_knows_what_is_predicted():
+    batch = Epoch(EXAMPLES, [np.array([1]), np.array([2, 0])], CPU).batch(1)
 
     assert batch.source_BS.tolist() == [[6, 7, 2], [4, 2, PAD]]
     assert batch.lengths_B.tolist() == [3, 2]
     assert batch.target_BT.tolist() == [[1, 9, 9, 2], [1, 8, 2, PAD]]
+    assert batch.target_BT[:, 1:].flatten()[batch.predicted_N].tolist() == [9, 9, 2, 8, 2]
     assert batch.tokens == 3 + 2
+
+
+def test_shares_of_a_batch_are_the_batch():
+    epoch = Epoch(EXAMPLES, [np.array([0, 1, 2, 3])], CPU)
+
+    shares = [epoch.batch(0, slice(rank, None, 2)) for rank in range(2)]
+
+    assert [share.source_BS.tolist() for share in shares] == [
+        [[4, 2, PAD], [6, 7, 2]],
+        [[5, PAD], [8, 2]],
+    ]
+    assert [len(share.predicted_N) for share in shares] == [2 + 3, 1 + 2]
+    assert {share.tokens for share in shares} == {2 + 1 + 3 + 2}
+
+
+def test_share_of_a_small_batch_may_be_nothing():
+    batch = Epoch(EXAMPLES, [np.array([0])], CPU).batch(0, slice(1, None, 2))
+
+    assert (len(batch.source_BS), len(batch.predicted_N), batch.tokens) == (0, 0, 2)
 
 
 def test_sentences_are_padded_to_the_longest():

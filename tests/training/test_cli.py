@@ -137,3 +137,12 @@ def test_missing_recipe_is_told_by_its_name(tmp_path):
 
     assert result.exit_code == 1
     assert "missing.toml" in result.stderr
+
+
+def test_what_is_not_training_is_refused_under_torchrun(toy, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+
+    result = call_on(toy, "all")
+
+    assert result.exit_code == 1
+    assert "torchrun is for `train` alone" in result.stderr

@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from models.tokenizer import BOS, EOS, PAD
-from training.batches import pad
+from training.batches import make_batch, pad
 from training.network import BidirectionalLayer, Network
 from training.precision import autocast
 from training.recipe import NetworkRecipe
@@ -126,9 +126,8 @@ def test_tied_tables_are_one_and_counted_once(tying, tables):
 
 def test_tied_tables_learn_together():
     network = make_network(tying="all")
-    source_BS, lengths_B = pad(SOURCES, CPU)
 
-    network.loss(source_BS, lengths_B, pad(TARGETS, CPU)[0], 0.0).backward()
+    network.loss(make_batch(SOURCES, TARGETS, CPU), 0.0).backward()
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.sub_(0.1 * parameter.grad)
@@ -160,7 +159,7 @@ def test_loss_is_the_cross_entropy_of_the_tokens_after_bos():
     target_BT, _ = pad(TARGETS, CPU)
     logits_BTV = network.logits(source_BS, lengths_B, target_BT[:, :-1])
 
-    loss = network.loss(source_BS, lengths_B, target_BT, 0.1)
+    loss = network.loss(make_batch(SOURCES, TARGETS, CPU), 0.1)
 
     expected = sum(
         cross_entropy(
@@ -188,7 +187,7 @@ def test_r_drop_makes_two_passes_of_which_each_draws_its_own_dropout():
     right_2N = [each[range(len(each)), target_BT[:, 1:][is_token_BT]] for each in (first, second)]
 
     torch.manual_seed(5)
-    loss = network.loss(source_BS, lengths_B, target_BT, 0.0, r_drop=3.0)
+    loss = network.loss(make_batch(SOURCES, TARGETS, CPU), 0.0, r_drop=3.0)
 
     assert not torch.allclose(first, second)
     torch.testing.assert_close(loss, -sum(right_2N).sum() / 2 + 3 / 4 * apart.sum())
@@ -196,9 +195,9 @@ def test_r_drop_makes_two_passes_of_which_each_draws_its_own_dropout():
 
 def test_r_drop_without_dropout_loses_what_one_pass_loses():
     network = make_network().float()
-    batch = (*pad(SOURCES, CPU), pad(TARGETS, CPU)[0])
+    batch = make_batch(SOURCES, TARGETS, CPU)
 
-    torch.testing.assert_close(network.loss(*batch, 0.1, r_drop=3.0), network.loss(*batch, 0.1))
+    torch.testing.assert_close(network.loss(batch, 0.1, r_drop=3.0), network.loss(batch, 0.1))
 
 
 def test_nothing_is_dropped_when_not_training():
@@ -212,7 +211,7 @@ def test_nothing_is_dropped_when_not_training():
 def test_every_weight_of_every_attention_learns():
     for kind in EVERY_KIND:
         network = make_network(**kind)
-        network.loss(*pad(SOURCES, CPU), pad(TARGETS, CPU)[0], 0.0).backward()
+        network.loss(make_batch(SOURCES, TARGETS, CPU), 0.0).backward()
 
         assert all(weight.grad.any() for weight in network.decoder.attention.parameters())
 
@@ -310,7 +309,7 @@ def test_deep_network_with_all_options_learns_in_every_weight(precision):
     network = make_network(**DEEP, **DROPOUTS).float().train()
 
     with autocast(CPU, precision):
-        loss = network.loss(*pad(SOURCES * 4, CPU), pad(TARGETS * 4, CPU)[0], 0.1)
+        loss = network.loss(make_batch(SOURCES * 4, TARGETS * 4, CPU), 0.1)
     loss.backward()
 
     gradients = {name: each.grad for name, each in network.named_parameters()}

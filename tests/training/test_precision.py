@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from training.precision import autocast, choose_precision
+from training.precision import autocast, choose_precision, list_halves
 
 CPU = torch.device("cpu")
 
@@ -31,3 +31,16 @@ def test_products_are_computed_in_the_precision(precision, dtype):
         product = torch.ones(2, 2) @ torch.ones(2, 2)
 
     assert product.dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("device", "cudnn", "halves"),
+    [
+        ("cpu", None, ["bf16"]),
+        ("cuda", None, ["fp16"]),
+        ("cuda", 91200, ["fp16"]),
+        ("cuda", 91300, ["bf16", "fp16"]),
+    ],
+)
+def test_bf16_is_tried_on_a_gpu_only_where_recurrent_kernels_know_it(device, cudnn, halves):
+    assert list_halves(torch.device(device), cudnn) == halves

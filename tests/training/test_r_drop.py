@@ -54,6 +54,17 @@ def test_gradients_are_those_of_small_differences():
     )
 
 
+def test_scaled_gradients_are_those_of_the_scaled_loss():
+    inputs, targets = random_case(7, torch.float64)
+    scale = torch.tensor(2.0**12) / 37
+    expected = torch.autograd.grad(reference(inputs, targets, 0.1, 2.0) * scale, inputs)
+
+    loss = r_drop_loss(*inputs, targets, 0.1, 2.0, scale=scale)
+
+    for found, wanted in zip(torch.autograd.grad(loss * scale, inputs), expected, strict=True):
+        torch.testing.assert_close(found, wanted)
+
+
 def test_passes_that_agree_lose_what_one_pass_loses():
     (hidden_2NE, weight, bias), targets = random_case(9)
     alike_2NE = hidden_2NE[:1].expand(2, -1, -1)

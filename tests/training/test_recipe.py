@@ -54,7 +54,37 @@ def test_unknown_key_is_refused_by_its_name(key, toy):
         ({"training__max_steps": None}, r"training\.max_steps: Field required"),
         ({"training__learning_rate": 0}, r"training\.learning_rate: .* greater than 0"),
         ({"training__label_smoothing": 1.0}, r"training\.label_smoothing: .* less than 1"),
-        ({"training__schedule": "cosine"}, r"training\.schedule: .*'trapezoid'"),
+        ({"training__schedule": "linear"}, r"training\.schedule: .*'trapezoid'"),
+        ({"training__optimiser": "lion"}, r"training\.optimiser: .*'adam'"),
+        ({"training__momentum": 0.9}, r"training\.momentum belongs to optimiser sgd, not adam"),
+        ({"training__optimiser": "adamw"}, "adamw without weight_decay is adam"),
+        ({"training__weight_decay": -1.0}, r"training\.weight_decay: "),
+        ({"training__clip_value": 0}, r"training\.clip_value: .* greater than 0"),
+        ({"training__average_best": 1}, r"training\.average_best 1 averages nothing"),
+        (
+            {"training__deterministic": True, "training__precision": "auto"},
+            r"training\.deterministic needs training\.precision fp32, bf16 or fp16",
+        ),
+        (
+            {"training__schedule": "cosine", "training__decay_steps": 1},
+            r"training\.decay_steps belongs to schedule trapezoid, not cosine",
+        ),
+        (
+            {"training__plateau_factor": 0.5},
+            r"training\.plateau_factor belongs to schedule plateau, not trapezoid",
+        ),
+        (
+            {"training__schedule": "plateau", "training__plateau_factor": 0.5},
+            r"schedule plateau needs training\.plateau_factor and plateau_patience",
+        ),
+        (
+            {
+                "training__schedule": "plateau",
+                "training__plateau_factor": 0.5,
+                "training__plateau_patience": 10,
+            },
+            r"training\.plateau_patience 10 must be below patience 10",
+        ),
         ({"network__cell": "rnn"}, r"network\.cell: .*'gru' or 'lstm'"),
         ({"network__dropout_layers": -0.1}, r"network\.dropout_layers: "),
         ({"network__attention_heads": 0}, r"network\.attention_heads: "),
