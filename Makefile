@@ -33,10 +33,11 @@ slow: $(VENV)/tested  ## run the slow tests, which train and serve: some minutes
 PAIR ?= de-en
 TEXTS := --pair $(PAIR) $(if $(SOURCE),--source "$(SOURCE)")
 
-bench: $(VENV)/tested  ## measure speed, load and memory on this machine, and beside others: twenty minutes
+bench: $(VENV)/tested  ## measure speed, load, memory and training on this machine, and beside others: twenty minutes
 	$(BIN)/python tests/benchmarks/engine.py $(TEXTS)
 	$(BIN)/python tests/benchmarks/load.py $(TEXTS)
 	$(BIN)/python tests/benchmarks/memory.py --pair $(PAIR)
+	$(BIN)/python tests/benchmarks/training_speed.py
 	-$(BIN)/python tests/benchmarks/peers.py
 	$(BIN)/python tests/benchmarks/report.py
 
