@@ -20,8 +20,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from training.graph_plan import MASKED, GraphPart
-from training.graph_writer import FLOAT, INT64, GraphWriter
+from training.graph_plan import MASKED, Interface
+from training.graph_writer import FLOAT, INT64, GraphWriter, WeightFile
 
 POSITIONS = 4
 """Computed by one run of the greedy graph."""
@@ -30,25 +30,26 @@ CANDIDATES = 32
 token that must not follow. Up to 32, ONNX Runtime's selection passes over the row once."""
 
 
-class CudaGraph(GraphPart):
+class CudaGraph:
     """What the graphs here have in common: the tensors that stay on the device."""
 
-    @property
-    def states(self) -> list[str]:
-        """Names of the states, without their shape letters."""
-        return [f"state_{i}" for i in range(self.plan.num_states)]
+    name: str
+
+    def __init__(self, interface: Interface, file: WeightFile) -> None:
+        self.interface, self.kind = interface, interface.kind
+        self.graph = GraphWriter(self.name, file)
 
     @property
-    def size(self) -> int:
-        """H."""
-        return int(self.weights["decoder.0.hidden_weight"].shape[1])
+    def states(self) -> dict[str, int]:
+        """Names of the states, without their shape letters, and their sizes."""
+        return {f"state_{i}": size for i, size in enumerate(self.interface.state_sizes)}
 
     @property
     def memory(self) -> dict[str, list[str | int]]:
         """What rows attend to: the sizes behind the first axis, by name."""
         return {
-            "keys_NAS": [self.key_size, "S"],
-            "memory_NSM": ["S", self.memory_size],
+            "keys_NAS": [self.interface.key_size, "S"],
+            "memory_NSM": ["S", self.interface.memory_size],
             "mask_NS": ["S"],
         }
 
@@ -61,7 +62,7 @@ class CudaGraph(GraphPart):
     def finish(self, prefixes: Sequence[str], num_rows: str | int, count: int) -> GraphWriter:
         """Declare as outputs what steps have chosen and attended to, and the last one's states."""
         graph, rows = self.graph, ["N", num_rows]
-        assert len(self.weights["output_bias"]) <= 1 << 24, "float32 holds no larger integers"
+        assert self.interface.vocabulary_size <= 1 << 24, "float32 holds no larger integers"
         scores = [f"{prefix}scores_NKC" for prefix in prefixes]
         numbers = [
             graph.node("Cast", [f"{prefix}tokens_NKC"], f"{prefix}numbers_NKC", to=FLOAT)
@@ -71,8 +72,8 @@ class CudaGraph(GraphPart):
         graph.output("chosen_NKX", FLOAT, [*rows, 2 * count])
         for prefix in prefixes:
             graph.output(f"{prefix}attention_NKS", self.kind, [*rows, "S"])
-        for state in self.states:
-            graph.output(f"{prefixes[-1]}next_{state}_NKH", self.kind, [*rows, self.size])
+        for state, size in self.states.items():
+            graph.output(f"{prefixes[-1]}next_{state}_NKH", self.kind, [*rows, size])
         return graph
 
 
@@ -88,9 +89,11 @@ class GreedyGraph(CudaGraph):
         """Return the finished graph, ready to be written."""
         graph, prefixes = self.graph, [f"position{i}_" for i in range(positions)]
         self.declare(1)
-        tokens_NK, states = "tokens_NK", [f"{state}_NKH" for state in self.states]
-        for state in states:
-            graph.input(state, self.kind, ["N", 1, self.size])
+        tokens_NK = "tokens_NK"
+        states = [
+            graph.input(f"{state}_NKH", self.kind, ["N", 1, size])
+            for state, size in self.states.items()
+        ]
         for prefix in prefixes:
             parents = [f"parent_{state}_NKH" for state in self.states]
             known = dict(zip(parents, states, strict=True))
@@ -112,9 +115,9 @@ class BeamGraph(CudaGraph):
         graph = self.graph
         self.declare("K")
         graph.input("parents_NK", INT64, ["N", "K"])
-        for state in self.states:
-            graph.input(f"{state}_PH", self.kind, ["P", self.size])
-        count = min(CANDIDATES, len(self.weights["output_bias"]))
+        for state, size in self.states.items():
+            graph.input(f"{state}_PH", self.kind, ["P", size])
+        count = min(CANDIDATES, self.interface.vocabulary_size)
         graph.include(step, {"candidates": graph.integers(count)}, "")
         return self.finish([""], "K", count)
 
@@ -136,8 +139,8 @@ class JoinGraph(CudaGraph):
         self.graph.input("positions_1", INT64, [1])
         for name, sizes in self.memory.items():
             self._join_sentences(name, sizes, MASKED if name == "mask_NS" else 0.0)
-        for state in self.states:
-            self._join_rows(f"{state}_PH")
+        for state, size in self.states.items():
+            self._join_rows(f"{state}_PH", size)
         return self.graph
 
     def _join_sentences(self, name: str, sizes: list[str | int], filling: float) -> None:
@@ -149,15 +152,14 @@ class JoinGraph(CudaGraph):
         limits = [graph.integers(0), "positions_1", graph.integers(axis)]
         cut = graph.node("Slice", [taken, *limits], f"cut_{name}")
         amounts = graph.input(f"padding_{name}", INT64, [2 * (1 + len(sizes))])
-        number = self.weights["output_bias"].dtype
-        value = graph.constant(f"filling_{name}", np.array(filling, number))
+        value = graph.constant(f"filling_{name}", np.array(filling, self.interface.dtype))
         filled = graph.node("Pad", [cut, amounts, value], f"filled_{name}")
         self._place(name, sizes, "places_J1", filled)
 
-    def _join_rows(self, name: str) -> None:
-        source = self.graph.input(f"from_{name}", self.kind, ["P", self.size])
+    def _join_rows(self, name: str, size: int) -> None:
+        source = self.graph.input(f"from_{name}", self.kind, ["P", size])
         taken = self.graph.node("Gather", [source, "rows_R"], f"taken_{name}")
-        self._place(name, [self.size], "row_places_R1", taken)
+        self._place(name, [size], "row_places_R1", taken)
 
     def _place(self, name: str, sizes: list[str | int], places: str, values: str) -> None:
         graph = self.graph

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from training.graph_cells import Cell, CellKind, build_cell
 from training.graph_products import Arithmetic, Factor, Matrix
-from training.graph_writer import GraphWriter, WeightFile, kind_of
+from training.graph_writer import GraphWriter, WeightFile, WeightPart, kind_of
 
 NORMALISED = 6.0
 """Deviations from the mean within which integers hold what is normalised; beyond, they cut it off.
@@ -61,13 +61,32 @@ class Plan:
         return self.decoder_layers * self.states_per_layer
 
 
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """The sizes of what the graphs exchange, and the type of its numbers."""
+
+    dtype: np.dtype[Any]
+    key_size: int
+    """A: what a query must fit."""
+    memory_size: int
+    """M."""
+    state_sizes: tuple[int, ...]
+    """H of each state tensor."""
+    vocabulary_size: int
+
+    @property
+    def kind(self) -> int:
+        """The ONNX type of its numbers."""
+        return kind_of(np.empty(0, self.dtype))
+
+
 class GraphPart:
     """What both graphs need: plan, weights, the graph under construction, its arithmetic."""
 
     name: str
 
     def __init__(
-        self, plan: Plan, weights: Weights, file: WeightFile, arithmetic: Arithmetic
+        self, plan: Plan, weights: Weights, file: WeightFile | WeightPart, arithmetic: Arithmetic
     ) -> None:
         self.plan = plan
         self.weights = weights
@@ -93,6 +112,18 @@ class GraphPart:
         if self.plan.attention == "dot":
             return self.memory_size
         return int(self.weights["keys.weight"].shape[0])
+
+    @property
+    def interface(self) -> Interface:
+        """What the graphs of this network exchange."""
+        size = int(self.weights["decoder.0.hidden_weight"].shape[1])
+        return Interface(
+            dtype=self.weights["output_bias"].dtype,
+            key_size=self.key_size,
+            memory_size=self.memory_size,
+            state_sizes=(size,) * self.plan.num_states,
+            vocabulary_size=len(self.weights["output_bias"]),
+        )
 
     def cell(self, name: str) -> Cell:
         """Return the cell whose weights' names begin with a name."""

@@ -6,7 +6,7 @@ Source: ONNX specification, "External data" and "IR versioning".
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,10 @@ class WeightFile:
             self._tensors[digest] = self._place(tensor, data)
         return self._tensors[digest]
 
+    def part(self, prefix: str) -> "WeightPart":
+        """Return the file to one who may use names that others use too."""
+        return WeightPart(self, prefix)
+
     def write(self, folder: Path) -> Path:
         """Write all weights to `folder` and return the file."""
         path = folder / self.name
@@ -77,6 +81,17 @@ class WeightFile:
         return tensor
 
 
+class WeightPart:
+    """A file of weights in which every new name gets a prefix."""
+
+    def __init__(self, file: WeightFile, prefix: str) -> None:
+        self._file, self._prefix = file, prefix
+
+    def add(self, name: str, values: NDArray[Any]) -> TensorProto:
+        """Return a tensor that points into the file; equal arrays are the same tensor."""
+        return self._file.add(self._prefix + name, values)
+
+
 def kind_of(values: NDArray[Any]) -> int:
     """Return the ONNX type of an array's numbers."""
     return int(helper.np_dtype_to_tensor_dtype(values.dtype))
@@ -85,7 +100,7 @@ def kind_of(values: NDArray[Any]) -> int:
 class GraphWriter:
     """One ONNX graph under construction. Tensors are handled by their names."""
 
-    def __init__(self, name: str, weights: WeightFile) -> None:
+    def __init__(self, name: str, weights: WeightFile | WeightPart) -> None:
         self._name = name
         self._weights = weights
         self._nodes: list[onnx.NodeProto] = []
@@ -149,30 +164,55 @@ class GraphWriter:
         """Return a body as an attribute of its node."""
         return helper.make_graph(self._nodes, self._name, self._inputs, self._outputs)
 
-    def include(self, other: "GraphWriter", known: Mapping[str, str], prefix: str) -> None:
+    def include(
+        self,
+        other: "GraphWriter",
+        known: Mapping[str, str],
+        prefix: str,
+        wanted: Collection[str] | None = None,
+    ) -> None:
         """Add what another graph computes, each tensor's name with a prefix.
 
         Args:
             known: what it would read or compute, but is here already, with its name here.
+            wanted: what is wanted of it, if not all; the rest is left out.
         """
-        names, constants, mine = dict(known), set(other._tensors), {n.name for n in self._nodes}
-        for node in other._nodes:
+        names = dict(known) | self._adopt(other, prefix)
+        constants = set(other._tensors)
+        mine = {node.name: node for node in self._nodes}
+        for node in other._nodes if wanted is None else other._nodes_for(wanted):
             if known.keys() >= set(node.output):
                 continue
-            copy = onnx.NodeProto()
-            copy.CopyFrom(node)
-            if constants >= set(node.input):
+            is_constant = constants >= set(node.input)
+            if is_constant:
                 # The same whatever is read: several copies share it.
                 constants |= set(node.output)
-                if node.name in mine:
+                if mine.get(node.name) == _rename(node, names, prefix):
                     continue
-            else:
+            if not is_constant or node.name in mine:
                 names |= {output: prefix + output for output in node.output}
-                copy.name = prefix + node.name
-            for tensors in (copy.input, copy.output):
-                tensors[:] = [names.get(tensor, tensor) for tensor in tensors]
-            self._nodes.append(copy)
-        self._tensors |= other._tensors
+            self._nodes.append(_rename(node, names, prefix))
+
+    def _adopt(self, other: "GraphWriter", prefix: str) -> dict[str, str]:
+        """Take over another graph's weights and constants; return new names where they differ."""
+        names: dict[str, str] = {}
+        for name, tensor in other._tensors.items():
+            if self._tensors.setdefault(name, tensor) != tensor:
+                names[name] = prefix + name
+                renamed = TensorProto()
+                renamed.CopyFrom(tensor)
+                renamed.name = names[name]
+                self._tensors[names[name]] = renamed
+        return names
+
+    def _nodes_for(self, wanted: Collection[str]) -> list[onnx.NodeProto]:
+        """Return the nodes that these tensors depend on."""
+        needed, nodes = set(wanted), []
+        for node in reversed(self._nodes):
+            if not needed.isdisjoint(node.output):
+                needed |= set(node.input)
+                nodes.append(node)
+        return nodes[::-1]
 
     def write(self, path: Path) -> Path:
         """Check the graph, write it to `path`, beside the weights, and return the path."""
@@ -188,3 +228,19 @@ class GraphWriter:
         # By path: the checker finds the weights only there, and infers shapes on the way.
         onnx.checker.check_model(str(path), full_check=True)
         return path
+
+
+def _rename(node: onnx.NodeProto, names: Mapping[str, str], prefix: str) -> onnx.NodeProto:
+    """Return a copy of a node that reads and computes tensors by other names."""
+    copy = onnx.NodeProto()
+    copy.CopyFrom(node)
+    if any(output in names for output in node.output):
+        copy.name = prefix + node.name
+    for tensors in (copy.input, copy.output):
+        tensors[:] = [names.get(tensor, tensor) for tensor in tensors]
+    for attribute in copy.attribute:
+        if attribute.HasField("g"):  # a body reads the tensors around it
+            renamed = [_rename(inner, names, "") for inner in attribute.g.node]
+            del attribute.g.node[:]
+            attribute.g.node.extend(renamed)
+    return copy

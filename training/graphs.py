@@ -26,6 +26,7 @@ Shapes: N sentences, K rows of each, P rows of the step before, C candidates; th
 are those of `models/README.md`.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -35,16 +36,17 @@ import numpy as np
 from models.shortlist import Shortlists
 from training.cuda_graphs import BeamGraph, GreedyGraph, JoinGraph
 from training.encoder_graph import EncoderGraph, OperatorEncoder
-from training.graph_plan import MASKED, Plan, Weights
+from training.ensemble_graphs import join_encoders, join_interfaces, join_steps
+from training.graph_plan import MASKED, Interface, Plan, Weights
 from training.graph_products import Arithmetic, FloatProducts
-from training.graph_writer import WeightFile
+from training.graph_writer import GraphWriter, WeightFile
 from training.quantize import IntegerProducts
 from training.quantized_encoder import QuantizedEncoder
 from training.quantized_step import QuantizedStep
 from training.shortlist_graphs import ColumnsGraph, ShortlistStep
 from training.step_graph import StepGraph
 
-__all__ = ["MASKED", "GraphFiles", "Plan", "Precision", "Weights", "write_graphs"]
+__all__ = ["MASKED", "GraphFiles", "Plan", "Precision", "Weights", "write_ensemble", "write_graphs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +103,62 @@ def write_graphs(
     """
     assert precision == "int8" or shortlists is None, "products must be exact"
     file, rendering = WeightFile("weights.bin"), _RENDERINGS[precision]
-    weights = {name: values.astype(rendering.dtype) for name, values in weights.items()}
-    parts = plan, weights, file, rendering.arithmetic
-    encoder, step = rendering.encoder(*parts).build(), rendering.step(*parts).build()
-    graphs = {"encoder": encoder, "step": step}
+    parts = plan, _cast(weights, rendering), file, rendering.arithmetic
+    step = rendering.step(*parts)
+    graphs = {"encoder": rendering.encoder(*parts).build(), "step": step.build()}
     if positions is not None:
-        graphs["greedy"] = GreedyGraph(*parts).build(step, positions)
-        graphs["beam"] = BeamGraph(*parts).build(step)
-        graphs["join"] = JoinGraph(*parts).build()
+        graphs |= _cuda_graphs(step.interface, graphs["step"], file, positions)
     if shortlists is not None:
         graphs["columns"] = ColumnsGraph(*parts).build()
         graphs["shortlist_step"] = ShortlistStep(*parts).build()
+    return _write(graphs, file, folder, shortlists)
+
+
+def write_ensemble(
+    members: Sequence[tuple[Plan, Weights]],
+    folder: Path,
+    precision: Precision = "fp32",
+    *,
+    positions: int | None = None,
+) -> GraphFiles:
+    """Build the graphs of networks that translate together and write them, like `write_graphs`.
+
+    They have the same inputs and outputs as those of one network; see `ensemble_graphs.py`.
+    """
+    file, rendering = WeightFile("weights.bin"), _RENDERINGS[precision]
+    parts = [
+        (plan, _cast(weights, rendering), file.part(f"member{i}."), rendering.arithmetic)
+        for i, (plan, weights) in enumerate(members)
+    ]
+    steps = [rendering.step(*each) for each in parts]
+    interface, step = join_interfaces(steps), join_steps(steps, file)
+    encoders = [rendering.encoder(*each) for each in parts]
+    graphs = {"encoder": join_encoders(encoders, file), "step": step}
+    if positions is not None:
+        graphs |= _cuda_graphs(interface, step, file, positions)
+    return _write(graphs, file, folder, None)
+
+
+def _cast(weights: Weights, rendering: _Rendering) -> Weights:
+    return {name: values.astype(rendering.dtype) for name, values in weights.items()}
+
+
+def _cuda_graphs(
+    interface: Interface, step: GraphWriter, file: WeightFile, positions: int
+) -> dict[str, GraphWriter]:
+    return {
+        "greedy": GreedyGraph(interface, file).build(step, positions),
+        "beam": BeamGraph(interface, file).build(step),
+        "join": JoinGraph(interface, file).build(),
+    }
+
+
+def _write(
+    graphs: Mapping[str, GraphWriter],
+    file: WeightFile,
+    folder: Path,
+    shortlists: Shortlists | None,
+) -> GraphFiles:
     written = file.write(folder)
     paths = {name: graph.write(folder / f"{name}.onnx") for name, graph in graphs.items()}
     if shortlists is not None:

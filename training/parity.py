@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from models.bundle import Parity
 from models.tokenizer import BOS, EOS
 from training.batches import pad
+from training.ensemble import Ensemble
 from training.graphs import MASKED, GraphFiles
 from training.network import Network
 
@@ -38,7 +39,7 @@ class _Tally:
 
 
 def check_parity(
-    network: Network, files: GraphFiles, pairs: Sequence[IdPair], tolerance: float
+    network: Network | Ensemble, files: GraphFiles, pairs: Sequence[IdPair], tolerance: float
 ) -> Parity:
     """Compare the network with the graphs written from it, on the CPU in single precision.
 
@@ -76,7 +77,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def _compare(
-    network: Network, graphs: "_Graphs", pairs: Sequence[IdPair], tolerance: float
+    network: Network | Ensemble, graphs: "_Graphs", pairs: Sequence[IdPair], tolerance: float
 ) -> _Tally:
     sources = [source for source, _ in pairs]
     difference, tokens = _teacher_forced(network, graphs, pairs)
@@ -89,7 +90,7 @@ def _compare(
 
 
 def _teacher_forced(
-    network: Network, graphs: "_Graphs", pairs: Sequence[IdPair]
+    network: Network | Ensemble, graphs: "_Graphs", pairs: Sequence[IdPair]
 ) -> tuple[float, int]:
     cpu = torch.device("cpu")
     source_BS, lengths_B = pad([source for source, _ in pairs], cpu)
@@ -107,7 +108,7 @@ def _teacher_forced(
 
 
 def _greedy(
-    network: Network, graphs: "_Graphs", sources: Sequence[list[int]], tolerance: float
+    network: Network | Ensemble, graphs: "_Graphs", sources: Sequence[list[int]], tolerance: float
 ) -> int:
     """Let both decode; return at how many tokens they parted over a tie."""
     ties = 0
@@ -129,7 +130,7 @@ def _greedy(
 
 
 def _choices(
-    network: Network, graphs: "_Graphs", sources: Sequence[list[int]]
+    network: Network | Ensemble, graphs: "_Graphs", sources: Sequence[list[int]]
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]]:
     """Yield the tokens both choose, step by step, and the network's logits."""
     source_BS, lengths_B = pad(list(sources), torch.device("cpu"))

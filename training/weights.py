@@ -1,10 +1,14 @@
 """A network's weights as the graphs' builder wants them, NumPy arrays by its names, and back."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from training.graphs import Plan, Weights
+from models.shortlist import Shortlists
+from training.ensemble import Ensemble
+from training.graphs import GraphFiles, Plan, Precision, Weights, write_ensemble, write_graphs
 from training.network import Network
 from training.recipe import NetworkRecipe
 
@@ -52,6 +56,26 @@ def build_network(recipe: NetworkRecipe, weights: Weights) -> Network:
     except (KeyError, RuntimeError) as error:
         raise ValueError(f"network does not fit the weights: {error}") from None
     return network
+
+
+def write_network(
+    network: Network | Ensemble,
+    folder: Path,
+    precision: Precision,
+    *,
+    positions: int | None = None,
+    shortlists: Shortlists | None = None,
+) -> GraphFiles:
+    """Write the graphs of a network, or of several that translate together.
+
+    The arguments are those of `write_graphs`; an ensemble has no shortlists.
+    """
+    if isinstance(network, Ensemble):
+        assert shortlists is None, "an ensemble has no shortlists"
+        members = [(plan_of(each.recipe), collect_weights(each)) for each in network.networks]
+        return write_ensemble(members, folder, precision, positions=positions)
+    parts = plan_of(network.recipe), collect_weights(network), folder, precision
+    return write_graphs(*parts, positions=positions, shortlists=shortlists)
 
 
 def plan_of(recipe: NetworkRecipe) -> Plan:
