@@ -241,6 +241,33 @@ class Training(Part):
     epochs: float
 
 
+class Ancestor(Part):
+    """A bundle or a run that this bundle was made with."""
+
+    name: str
+    """Name and version of a bundle; name of a run."""
+    sha256: Sha256
+    """Of the bundle's manifest, or of the run's checkpoint."""
+
+
+class Distillation(Part):
+    """Who taught the network, and how."""
+
+    teachers: Annotated[list[Ancestor], Field(min_length=1)]
+    """Those of one direction translated together: their probabilities were averaged."""
+    beam: Size
+    length_penalty: Annotated[float, Field(ge=0)] | None
+    """None where each bundle's own was used."""
+    best_of: Size
+    """Hypotheses of which the one nearest to a reference was learnt from."""
+    pairs: Count
+    """Learnt from whose target a teacher made, in all directions."""
+    share: Annotated[float, Field(ge=0, le=1)]
+    """Of these among all that was learnt from."""
+    sources: dict[str, Sha256]
+    """What was translated, by file name."""
+
+
 class Provenance(Part):
     """Where the bundle comes from."""
 
@@ -256,6 +283,10 @@ class Provenance(Part):
     sweep: Sweep | None = None
     init_from: str | None = None
     """The bundle whose weights the training started from, if it did; its data are among `data`."""
+    distillation: Distillation | None = None
+    """If it learnt from the translations of others."""
+    ensemble: list[Ancestor] = []
+    """Whose networks translate together: their probabilities are averaged. Empty for one."""
     weights_from: str | None = None
     """The bundle that the weights were read from, if this one was made without a checkpoint."""
 

@@ -7,6 +7,7 @@ what `normalise` and, if wanted, `mark_case` say, and the manifest records these
     text -> normalise -> mark_case -> pieces (BPE, unigram, char, word; bytes at last) -> ids
 """
 
+import hashlib
 import io
 import random
 import re
@@ -154,6 +155,11 @@ class Tokenizer:
     def size(self) -> int:
         """Number of token ids, V."""
         return int(self._processor.GetPieceSize())
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the vocabulary: equal ones split texts alike."""
+        return hashlib.sha256(self._model).hexdigest()
 
     def tag_id(self, tag: str) -> int:
         """Return the id of a target tag.

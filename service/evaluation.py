@@ -162,6 +162,33 @@ def evaluate(
     )
 
 
+def find_nearest(
+    hypotheses: Sequence[Sequence[str]],
+    references: Sequence[Sequence[str]],
+    target: str,
+    metric: MetricName,
+) -> list[int]:
+    """Return for each sentence which of its hypotheses is nearest to a reference of it.
+
+    Of equally near ones it is the first. BLEU counts n-grams as long as there are some and
+    smooths the others, for sentences are short.
+
+    Args:
+        references: For each sentence, any number of its translations.
+
+    Raises:
+        InvalidRequest: the package that splits the target language into words is not installed.
+    """
+    scorer = _scorer(metric, target)
+    if isinstance(scorer, BLEU):
+        scorer.effective_order = True
+    nearest: list[int] = []
+    for own, known in zip(hypotheses, references, strict=True):
+        scores = [scorer.sentence_score(each, list(known)).score for each in own]
+        nearest.append(scores.index(max(scores)))
+    return nearest
+
+
 def _one_line(text: str) -> str:
     # A line break that a model spells out would shift all lines after it.
     return " ".join(text.splitlines())

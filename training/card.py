@@ -7,7 +7,16 @@ Source: Mitchell et al. 2019, "Model Cards for Model Reporting", section 4.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from models.bundle import Architecture, Cost, CostRow, Direction, Manifest, Score, VariantName
+from models.bundle import (
+    Ancestor,
+    Architecture,
+    Cost,
+    CostRow,
+    Direction,
+    Manifest,
+    Score,
+    VariantName,
+)
 from training.gate import mean_bleu, without
 from training.protocol import LC_TOK_BLEU
 
@@ -60,6 +69,8 @@ def _network(manifest: Manifest) -> str:
     between = ["normalised"] * shape.layer_norm + ["residual"] * shape.residual
     if between:
         rows.append(("between layers", ", ".join(between)))
+    if manifest.provenance.ensemble:
+        rows.insert(0, ("networks", f"{len(manifest.provenance.ensemble)}; sizes of the first"))
     return f"## Network\n\n{_table(('', ''), rows)}"
 
 
@@ -205,11 +216,11 @@ def _training(manifest: Manifest) -> str:
     return (
         "## How it was made, and how to make it again\n\n"
         f"{training.steps:,} steps, {training.epochs:.1f} epochs, {training.minutes:.0f} minutes "
-        f"on {training.machine}. {_origin(manifest)}Versions: {versions}.\n\n"
+        f"on {training.machine}. {_origin(manifest)}{_teaching(manifest)}Versions: {versions}.\n\n"
         f"The graphs follow the network to {parity.max_logit_difference:.1g} in the "
         f"log-probabilities of {parity.tokens:,} tokens in {parity.sentences:,} dev sentences "
         f"(tolerance {parity.tolerance:g}); {parity.ties} greedy choices fell on ties.\n\n"
-        f"```\ndragoman-train all training/recipes/{manifest.name}.toml --corpora CORPORA\n```\n\n"
+        f"```\n{_command(manifest)}\n```\n\n"
         f"makes it from this recipe (SHA-256 `{provenance.recipe_sha256}`):\n\n"
         f"```toml\n{provenance.recipe.strip()}\n```"
     )
@@ -224,6 +235,37 @@ def _origin(manifest: Manifest) -> str:
         said += f"The weights are those of {provenance.weights_from}; "
         said += "graphs and scores were made anew. "
     return said
+
+
+def _teaching(manifest: Manifest) -> str:
+    """Say whose translations it learnt from, and whose networks it consists of."""
+    distillation, ensemble = manifest.provenance.distillation, manifest.provenance.ensemble
+    said = ""
+    if ensemble:
+        names = ", ".join(_ancestor(each) for each in ensemble)
+        said += f"It averages the probabilities of {len(ensemble)} networks: {names}. "
+    if distillation:
+        names = ", ".join(_ancestor(each) for each in distillation.teachers)
+        chosen = f", the nearest of {distillation.best_of}" if distillation.best_of > 1 else ""
+        said += (
+            f"It learnt from {distillation.pairs:,} translations by {names} (beam "
+            f"{distillation.beam}{chosen}), {distillation.share:.0%} of its training text. "
+        )
+    return said
+
+
+def _ancestor(ancestor: Ancestor) -> str:
+    return f"{ancestor.name} (SHA-256 `{ancestor.sha256[:12]}`)"
+
+
+def _command(manifest: Manifest) -> str:
+    distillation, ensemble = manifest.provenance.distillation, manifest.provenance.ensemble
+    named = [f" --ensemble {each.name}" for each in ensemble]
+    if distillation:
+        named += [f" --teacher {each.name}" for each in distillation.teachers]
+    command = "export" if ensemble else "distill" if distillation else "all"
+    recipe = f"training/recipes/{manifest.name}.toml"
+    return f"dragoman-train {command} {recipe} --corpora CORPORA{''.join(named)}"
 
 
 def _limits(manifest: Manifest) -> str:

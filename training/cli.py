@@ -6,6 +6,8 @@ Results go to stdout, progress to stderr. Exit status: 0 done, 1 failed, 2 wrong
 
 import os
 import platform
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -15,14 +17,17 @@ from rich.markup import escape
 from rich.table import Table
 from typer.core import TyperGroup
 
-from models.bundle import Bundle, DamagedBundle, Training
+from models.bundle import Bundle, DamagedBundle, Distillation
 from service.errors import ServiceError
 from training.recipe import BUNDLES, Run, open_run
 
 if TYPE_CHECKING:
     from service.evaluation import Metric
+    from training.comparison import Row
     from training.corpus import Report
-    from training.network import Network
+    from training.distillation import Distilled, Distiller
+    from training.experts import Place
+    from training.teachers import TeacherBundles
 
 output = Console()
 console = Console(stderr=True)
@@ -37,9 +42,24 @@ Bundles = Annotated[
     Path,
     typer.Option(help="Folder of published bundles."),
 ]
+Teachers = Annotated[
+    list[Path],
+    typer.Option(
+        help="Folder of a bundle, or recipe of a trained run; several that know a direction "
+        "translate together."
+    ),
+]
 WeightsFrom = Annotated[
     Path | None,
     typer.Option(help="Published bundle to take the weights of, instead of a checkpoint."),
+]
+
+Members = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Folder of a bundle, or recipe of a trained run, whose network translates together "
+        "with those of the others named so; instead of a checkpoint."
+    ),
 ]
 
 HERE = Path()
@@ -98,9 +118,10 @@ def export(
     runs: Runs = RUNS,
     bundles: Bundles = BUNDLES,
     weights_from: WeightsFrom = None,
+    ensemble: Members = None,
 ) -> None:
     """Publish the best checkpoint: parity gate, sweep, gate of the variants, scores, card."""
-    _export(open_run(recipe, corpora, runs, bundles), weights_from)
+    _export(open_run(recipe, corpora, runs, bundles), weights_from, ensemble or [])
 
 
 @dragoman_train.command("all")
@@ -117,6 +138,34 @@ def run_all(
     _export(run)
 
 
+@dragoman_train.command()
+def distill(
+    recipe: RecipeFile,
+    teacher: Teachers,
+    corpora: Corpora = HERE,
+    runs: Runs = RUNS,
+    bundles: Bundles = BUNDLES,
+) -> None:
+    """Train a student on its teachers' translations of the training text, and publish it."""
+    from training.distillation import Distiller  # noqa: PLC0415
+    from training.experts import open_expert  # noqa: PLC0415
+    from training.export import check_version  # noqa: PLC0415
+    from training.teachers import TeacherBundles  # noqa: PLC0415
+
+    run = open_run(recipe, corpora, runs, bundles)
+    check_version(run, bundles)  # before hours of training, not after them
+    place = _place(run)
+    with console.status("reading"):
+        distiller = Distiller(run, [open_expert(path, place) for path in teacher])
+    teachers = TeacherBundles(run, place)
+    distilled = _distil(distiller, teachers)
+    _print_reports(distilled.reports)
+    _prepare(distilled.run)
+    _train(distilled.run)
+    bundle = _export(distilled.run, distillation=distilled.distillation)
+    _compare(run, distiller, teachers, bundle)
+
+
 def main() -> None:
     """Run the command line."""
     dragoman_train()
@@ -129,9 +178,34 @@ def _prepare(run: Run) -> None:
 
     with console.status("preparing"):
         reports = prepare(run)
+    _print_reports(reports)
+
+
+def _print_reports(reports: "Sequence[Report]") -> None:
     for report in reports:
         output.print(report.name, highlight=False, soft_wrap=True)
         output.print(_report_table(report))
+
+
+def _distil(distiller: "Distiller", teachers: "TeacherBundles") -> "Distilled":
+    from training.progress_bar import show_progress  # noqa: PLC0415
+
+    with show_progress(console, "teachers translate", distiller.num_sentences) as advance:
+        return distiller.distil(teachers.bundle_of, advance)
+
+
+def _compare(run: Run, distiller: "Distiller", teachers: "TeacherBundles", student: Bundle) -> None:
+    from training.comparison import compare, count_translations  # noqa: PLC0415
+    from training.corpus import load_dev  # noqa: PLC0415
+    from training.progress_bar import show_progress  # noqa: PLC0415
+
+    systems = distiller.systems(teachers.bundle_of, student)
+    dev = load_dev(run, run.recipe.export.sweep_sentences)
+    with show_progress(console, "comparison", count_translations(systems, dev)) as advance:
+        rows = compare(systems, dev, advance)
+    output.print(_comparison_table(rows))
+    signatures = dict.fromkeys(each for row in rows for each in row.signatures)
+    output.print(", ".join(signatures), markup=False, highlight=False, soft_wrap=True)
 
 
 def _train(run: Run) -> None:
@@ -154,40 +228,44 @@ def _evaluate(run: Run) -> None:
     from training.corpus import load_dev  # noqa: PLC0415
     from training.evaluate import validate  # noqa: PLC0415
     from training.prepare import open_tokenizer  # noqa: PLC0415
+    from training.trainer import load_best  # noqa: PLC0415
 
-    network, _ = _load_best(run)
+    network, _, _ = load_best(run)
     dev = load_dev(run, run.recipe.training.validation_sentences)
     with console.status("translating"):
         scores = validate(network, open_tokenizer(run), run, dev)
     output.print(_score_table(scores))
 
 
-def _export(run: Run, weights_from: Path | None = None) -> Bundle:
-    _refuse_several()
+def _export(
+    run: Run,
+    weights_from: Path | None = None,
+    members: Sequence[Path] = (),
+    distillation: Distillation | None = None,
+) -> Bundle:
+    from training.experts import ensemble_of, open_expert  # noqa: PLC0415
     from training.export import check_version, export  # noqa: PLC0415
-    from training.trained import trained_of_bundle, trained_of_run  # noqa: PLC0415
+    from training.trained import load_network, trained_of_bundle, trained_of_run  # noqa: PLC0415
 
+    _refuse_several()
     check_version(run, run.bundles)
-    if weights_from is None:
-        trained = trained_of_run(run, *_load_best(run))
-    else:
+    if members:
+        place = _place(run)
+        trained = ensemble_of(run, [open_expert(path, place) for path in members], place)
+    elif weights_from is not None:
         trained = trained_of_bundle(run, weights_from)
+    else:
+        trained = trained_of_run(run, *load_network(run, _machine()))
+        trained = replace(trained, distillation=distillation)
     bundle = export(run, trained, run.bundles, console)
     output.print(f"published {bundle.identity} in {bundle.path}", soft_wrap=True)
     return bundle
 
 
-def _load_best(run: Run) -> tuple["Network", Training]:
-    from training.trainer import load_best  # noqa: PLC0415
+def _place(run: Run) -> "Place":
+    from training.experts import Place  # noqa: PLC0415
 
-    network, position, steps_per_epoch = load_best(run)
-    took = Training(
-        minutes=round(position.seconds / 60, 1),
-        machine=_machine(),
-        steps=position.step,
-        epochs=round(position.epoch + position.batch / steps_per_epoch, 1),
-    )
-    return network, took
+    return Place(run.corpora, run.folder.parent, run.bundles, _machine())
 
 
 def _refuse_several() -> None:
@@ -223,6 +301,29 @@ def _score_table(scores: dict[str, list["Metric"]]) -> Table:
     for direction, metrics in scores.items():
         for metric in metrics:
             table.add_row(direction, metric.name, f"{metric.score:.2f}", metric.signature)
+    return table
+
+
+def _comparison_table(rows: "Sequence[Row]") -> Table:
+    metrics = list(dict.fromkeys(name for row in rows for name in row.scores))
+    table = Table("variant", "search", *metrics, "MB", "sentences/s", title="on dev")
+    for column in table.columns[2:]:
+        column.justify = "right"
+    system = ""
+    for row in rows:
+        if row.system != system:
+            system = row.system
+            table.add_section()
+            table.add_row(f"{system}: {row.directions}")
+        search = row.search
+        is_greedy = search.beam == 1
+        table.add_row(
+            row.variant,
+            "greedy" if is_greedy else f"beam {search.beam}, {search.length_penalty:g}",
+            *(f"{row.scores[name]:.2f}" for name in metrics),
+            f"{row.size_bytes / 1e6:.1f}",
+            f"{row.sentences_per_second:,.0f}",
+        )
     return table
 
 

@@ -57,7 +57,7 @@ def describe(
         version=run.recipe.version,
         directions=[Direction(source=s, target=t) for s, t in run.recipe.corpus.directions],
         target_tags=_target_tags(run),
-        architecture=_architecture(run, trained),
+        architecture=_architecture(trained),
         encoder=encoder,
         step=step,
         state=[name.removesuffix("_NH") for name in states],
@@ -82,8 +82,8 @@ def _target_tags(run: Run) -> dict[str, str]:
     return {target: target_tag(target) for target in targets} if run.recipe.has_tags else {}
 
 
-def _architecture(run: Run, trained: Trained) -> Architecture:
-    network = run.recipe.network
+def _architecture(trained: Trained) -> Architecture:
+    network = trained.networks[0].recipe
     return Architecture(
         cell=network.cell,
         attention=network.attention,
@@ -137,4 +137,6 @@ def _provenance(run: Run, trained: Trained, parity: Parity) -> Provenance:
         training=trained.training,
         init_from=trained.init_from,
         weights_from=trained.weights_from,
+        distillation=trained.distillation,
+        ensemble=list(trained.ensemble),
     )

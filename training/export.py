@@ -8,12 +8,10 @@ is published. If anything fails, nothing is.
 """
 
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from models.bundle import Bundle, Manifest, Parity, Score, Sweep, Variant, VariantName, publish
 from models.shortlist import Shortlists
@@ -22,10 +20,9 @@ from service.engine import ShortlistChoice
 from training.corpus import HeldOut, load_dev, load_tests
 from training.draft import TOKENIZER, describe, write_draft
 from training.gate import check_cost, check_shortlist_cost, describe_cost, weigh, without
-from training.graphs import GraphFiles, write_graphs
+from training.graphs import GraphFiles
 from training.measurements import (
     REFERENCE,
-    OnProgress,
     Search,
     choose,
     list_searches,
@@ -34,10 +31,11 @@ from training.measurements import (
 )
 from training.parity import check_parity
 from training.prepare import encode_pairs, encode_train, source_prefix
+from training.progress_bar import show_progress
 from training.recipe import Run
 from training.shortlist import build
 from training.trained import Trained
-from training.weights import collect_weights, plan_of
+from training.weights import write_network
 
 
 def export(run: Run, trained: Trained, bundles: Path, console: Console) -> Bundle:
@@ -84,15 +82,14 @@ def _write_variants(
 ) -> tuple[dict[VariantName, GraphFiles], Parity]:
     """Write the graphs of every variant; those of fp32 must follow the network."""
     recipe, network = run.recipe.export, trained.network
-    plan, weights = plan_of(network.recipe), collect_weights(network)
     for name in recipe.variants:
         (draft / name).mkdir()
 
     def write(name: VariantName) -> GraphFiles:
-        parts = plan, weights, draft / name, name
         if name == "int8":  # it is for CPUs
-            return write_graphs(*parts, shortlists=_shortlists(run, trained))
-        return write_graphs(*parts, positions=recipe.positions)
+            shortlists = _shortlists(run, trained)
+            return write_network(network, draft / name, name, shortlists=shortlists)
+        return write_network(network, draft / name, name, positions=recipe.positions)
 
     graphs = {REFERENCE: write(REFERENCE)}
     dev = load_dev(run, recipe.parity_sentences)
@@ -109,6 +106,8 @@ def _shortlists(run: Run, trained: Trained) -> Shortlists | None:
     recipe, tokenizer = run.recipe.export.shortlist, trained.tokenizer
     if recipe is None:
         return None
+    if trained.ensemble:
+        raise ValueError("export.shortlist: an ensemble has no shortlists; leave it out")
     prefixes = {target for _, target in run.recipe.corpus.directions}
     markers = [id for each in prefixes for id in source_prefix(run.recipe, tokenizer, each)]
     examples = encode_train(run, tokenizer)
@@ -142,7 +141,7 @@ def _sweep(run: Run, draft: Path, console: Console) -> Sweep:
     recipe = run.recipe.export
     dev = load_dev(run, recipe.sweep_sentences)
     searches = list_searches(recipe.beams, recipe.length_penalties)
-    with _progress(console, "sweep", _count(dev) * len(searches)) as advance:
+    with show_progress(console, "sweep", _count(dev) * len(searches)) as advance:
         return sweep(draft, dev, searches, advance)
 
 
@@ -182,7 +181,7 @@ def _score_dev(
 ) -> list[Score]:
     dev = load_dev(run, run.recipe.export.sweep_sentences)
     shown = f"{name} with shortlists" if shortlist == "on" else name
-    with _progress(console, f"{shown} on dev", _count(dev) * len(searches)) as advance:
+    with show_progress(console, f"{shown} on dev", _count(dev) * len(searches)) as advance:
         return measure(draft, name, dev, searches, advance, shortlist)
 
 
@@ -190,17 +189,9 @@ def _score(run: Run, draft: Path, searches: Sequence[Search], console: Console) 
     """Return the scores on the tests, of the variant that a CPU runs unless told otherwise."""
     tests = load_tests(run)
     served: VariantName = "int8" if "int8" in run.recipe.export.variants else REFERENCE
-    with _progress(console, f"{served} on tests", _count(tests) * len(searches)) as advance:
+    with show_progress(console, f"{served} on tests", _count(tests) * len(searches)) as advance:
         return measure(draft, served, tests, searches, advance)
 
 
 def _count(texts: Sequence[HeldOut]) -> int:
     return sum(len(text.sources) for text in texts)
-
-
-@contextmanager
-def _progress(console: Console, name: str, total: int) -> Iterator[OnProgress]:
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task(name, total=total)
-        yield lambda done: progress.advance(task, done)

@@ -58,7 +58,13 @@ def plan_of_bundle(bundle: Bundle) -> Plan:
 
 
 def files_of_bundle(bundle: Bundle) -> GraphFiles:
-    """Return where the fp32 graphs of a bundle lie."""
+    """Return where the fp32 graphs of a bundle's network lie.
+
+    Raises:
+        ValueError: the bundle is an ensemble.
+    """
+    if bundle.manifest.provenance.ensemble:
+        raise ValueError(f"{bundle.identity} is an ensemble: it has no weights of one network")
     variant = bundle.manifest.variants["fp32"]
     return GraphFiles(*map(bundle.file, (variant.encoder, variant.step, variant.weights)))
 

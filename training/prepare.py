@@ -203,6 +203,11 @@ def describe_files(run: Run) -> dict[str, str]:
     return _hashes(run, run.recipe.corpus.train)
 
 
+def describe_held_out(run: Run) -> dict[str, str]:
+    """Return the SHA-256 of every file of dev and test text, by its name in the recipe."""
+    return _hashes(run, run.recipe.corpus.dev + run.recipe.corpus.tests)
+
+
 def _hashes(run: Run, texts: Sequence[TextRecipe]) -> dict[str, str]:
     return {
         str(path): hashlib.sha256(run.resolve(path).read_bytes()).hexdigest()
@@ -279,7 +284,7 @@ def _directed(
     """Yield the sources, targets and target language of every direction of every text."""
     for i, (text, sides) in enumerate(zip(recipe.corpus.train, texts, strict=True)):
         for j, (source, target) in enumerate(recipe.corpus.directions):
-            if {source, target} == set(text.languages):
+            if text.teaches(source, target):
                 order = text.languages.index(source)
                 drawn = sides[order], sides[1 - order]
                 if seed is not None:

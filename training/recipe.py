@@ -48,6 +48,9 @@ class TextRecipe(Section):
     weight: float = Field(default=1.0, gt=0, le=100)
     """How much of a training text one epoch reads: 0.5 is half of it, drawn anew each epoch, and
     2 is all of it twice."""
+    kind: Literal["parallel", "distilled"] = "parallel"
+    """What a training text is: people's translations, or the second language as a teacher
+    translated the first, from which that direction only is learnt."""
 
     @model_validator(mode="after")
     def _has_one_form(self) -> Self:
@@ -62,6 +65,12 @@ class TextRecipe(Section):
         """The files it is read from, as the recipe names them."""
         single = self.tsv or self.tmx
         return (single,) if single else self.files or ()
+
+    def teaches(self, source: str, target: str) -> bool:
+        """Return whether a direction is learnt from it."""
+        if self.kind == "distilled":
+            return (source, target) == self.languages
+        return {source, target} == set(self.languages)
 
 
 class HeldOutRecipe(TextRecipe):
@@ -308,6 +317,27 @@ class TrainingRecipe(Section):
         return self
 
 
+class DistillationRecipe(Section):
+    """What a student is taught by `dragoman-train distill`."""
+
+    beam: int = Field(default=5, ge=1, le=16)
+    """With which its teachers translate the training text."""
+    length_penalty: float | None = Field(default=None, ge=0, le=3)
+    """Of that search; the teachers' own if left out."""
+    best_of: int = Field(default=1, ge=1, le=16)
+    """Hypotheses of which the one nearest to a reference is learnt from; 1 takes the best."""
+    similarity: Literal["bleu", "chrf"] = "bleu"
+    """What tells how near it is: sentence BLEU or chrF."""
+    keep_originals: float = Field(default=0.0, ge=0, le=1)
+    """Share of the original pairs that is learnt from too; 1 keeps both."""
+
+    @model_validator(mode="after")
+    def _has_enough_hypotheses(self) -> Self:
+        if self.best_of > self.beam:
+            raise ValueError(f"best_of {self.best_of} exceeds beam {self.beam}")
+        return self
+
+
 class ShortlistRecipe(Section):
     """Which tokens a sentence may choose from when int8 decodes with shortlists."""
 
@@ -363,6 +393,7 @@ class Recipe(Section):
     tokenizer: TokenizerRecipe
     network: NetworkRecipe
     training: TrainingRecipe
+    distillation: DistillationRecipe = DistillationRecipe()
     export: ExportRecipe
 
     @model_validator(mode="after")

@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models.bundle import Bundle, Data, Training
+from models.bundle import Ancestor, Bundle, Data, Distillation, Training
 from models.tokenizer import Tokenizer
 from training.corpus import load_dev
+from training.ensemble import Ensemble
 from training.graph_reader import files_of_bundle, plan_of_bundle, read_weights
 from training.network import Network
 from training.parity import check_parity
 from training.prepare import Prepared, describe_files, encode_pairs
 from training.recipe import Recipe, Run, parse_recipe
+from training.trainer import load_best
 from training.weights import build_network
 
 
@@ -24,7 +26,7 @@ from training.weights import build_network
 class Trained:
     """A network to publish and its provenance."""
 
-    network: Network
+    network: Network | Ensemble
     tokenizer: Tokenizer
     training: Training
     """What the training took."""
@@ -33,6 +35,31 @@ class Trained:
     """Name and version of the bundle that training started from, if it did."""
     weights_from: str | None = None
     """Name and version of the bundle that it was read from, if it was."""
+    distillation: Distillation | None = None
+    """Who taught it, if it learnt from the translations of others."""
+    ensemble: tuple[Ancestor, ...] = ()
+    """Whose networks translate together, if there are several."""
+
+    @property
+    def networks(self) -> list[Network]:
+        """The network, or those of the ensemble."""
+        return self.network.networks if isinstance(self.network, Ensemble) else [self.network]
+
+
+def load_network(run: Run, machine: str) -> tuple[Network, Training]:
+    """Return the best network of a run, and what its training took.
+
+    Raises:
+        ValueError: nothing was trained, or the checkpoint is damaged.
+    """
+    network, position, steps_per_epoch = load_best(run)
+    took = Training(
+        minutes=round(position.seconds / 60, 1),
+        machine=machine,
+        steps=position.step,
+        epochs=round(position.epoch + position.batch / steps_per_epoch, 1),
+    )
+    return network, took
 
 
 def trained_of_run(run: Run, network: Network, training: Training) -> Trained:
@@ -71,7 +98,13 @@ def trained_of_bundle(run: Run, path: Path) -> Trained:
     provenance = bundle.manifest.provenance
     origin = provenance.weights_from or bundle.identity
     return Trained(
-        network, tokenizer, provenance.training, provenance.data, provenance.init_from, origin
+        network,
+        tokenizer,
+        provenance.training,
+        provenance.data,
+        init_from=provenance.init_from,
+        weights_from=origin,
+        distillation=provenance.distillation,
     )
 
 
@@ -86,7 +119,9 @@ def _check_recipe(recipe: Recipe, bundle: Bundle) -> None:
 
 
 def _what_is_trained(recipe: Recipe) -> dict[str, Any]:
-    sections = recipe.model_dump(include={"corpus", "tokenizer", "network", "training"})
+    sections = recipe.model_dump(
+        include={"corpus", "tokenizer", "network", "training", "distillation"}
+    )
     del sections["corpus"]["tests"]  # weights that are there can be tested on anything
     return sections
 
@@ -99,7 +134,7 @@ def _data(run: Run) -> list[Data]:
             licence=text.licence,
             attribution=text.attribution,
             pairs=_count_lines(run.prepared / f"{i}.tsv"),
-            sha256={str(path): hashes[str(path)] for path in text.paths},
+            sha256={_name(run, path): hashes[str(path)] for path in text.paths},
         )
         for i, text in enumerate(run.recipe.corpus.train)
     ]
@@ -107,6 +142,12 @@ def _data(run: Run) -> list[Data]:
 
 def _is_listed(one: Data, data: list[Data]) -> bool:
     return any(one.sha256 == other.sha256 for other in data)
+
+
+def _name(run: Run, path: Path) -> str:
+    """Return a file's name as the recipe says it; that of one that the run made, within the run."""
+    folder = run.folder.absolute()
+    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
 
 
 def _count_lines(path: Path) -> int:

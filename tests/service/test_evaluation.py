@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 
 import pytest
+import sacrebleu
 
 from service.engine import TranslationOptions
 from service.errors import InvalidRequest
-from service.evaluation import evaluate, score, score_tokens
+from service.evaluation import evaluate, find_nearest, score, score_tokens
 
 HYPOTHESES = [
     "The cat sits on the mat.",
@@ -217,3 +218,25 @@ def test_score_whose_interval_sacrebleu_cannot_tell_has_none():
 def test_tokenised_lines_of_differing_counts_are_refused():
     with pytest.raises(InvalidRequest, match="reference 1 has 1 lines for 2 hypotheses"):
         score_tokens(["a", "b"], [["a"]])
+
+
+@pytest.mark.parametrize(
+    ("metric", "scorer"), [("bleu", "sentence_bleu"), ("chrf", "sentence_chrf")]
+)
+def test_nearest_hypothesis_is_that_of_the_best_sentence_score(metric, scorer):
+    candidates = [HYPOTHESES, HYPOTHESES[::-1], HYPOTHESES[1:4], HYPOTHESES[2:3]]
+    references = [list(pair) for pair in zip(*REFERENCES, strict=True)][:4]
+    measure = getattr(sacrebleu, scorer)
+
+    found = find_nearest(candidates, references, "en", metric)
+
+    scores = [
+        [measure(each, known).score for each in own]
+        for own, known in zip(candidates, references, strict=True)
+    ]
+    assert found == [own.index(max(own)) for own in scores]
+    assert len(set(found)) > 1
+
+
+def test_first_of_equally_near_hypotheses_is_taken():
+    assert find_nearest([["no", "none", "the cat", "the cat"]], [["the cat"]], "en", "bleu") == [2]

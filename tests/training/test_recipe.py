@@ -185,3 +185,14 @@ def test_hash_follows_the_text_of_the_recipe(toy):
     hashes = [toy.open(version=version).sha256 for version in ("1", "1", "2")]
 
     assert hashes[0] == hashes[1] != hashes[2]
+
+
+@pytest.mark.parametrize(
+    ("kind", "taught"), [("parallel", {"de-en", "en-de"}), ("distilled", {"de-en"})]
+)
+def test_distilled_text_teaches_the_direction_that_was_translated(kind, taught, toy):
+    train = {"name": "x", "languages": ["de", "en"], "files": FILES, "kind": kind}
+    text = toy.open(corpus__train=[train]).recipe.corpus.train[0]
+
+    directions = [("de", "en"), ("en", "de"), ("de", "fr")]
+    assert {"-".join(each) for each in directions if text.teaches(*each)} == taught
