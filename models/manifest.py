@@ -219,6 +219,8 @@ class Data(Part):
     pairs: Size
     sha256: dict[str, Sha256]
     """By file name."""
+    sources_by: str | None = None
+    """The bundle that wrote the source side, if the corpus is synthetic; None if people did."""
 
 
 class Parity(Part):

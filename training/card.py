@@ -206,7 +206,17 @@ def _data(manifest: Manifest) -> str:
         for data in manifest.provenance.data
     ]
     table = _table(("corpus", "pairs used", "licence", "attribution"), rows)
-    return f"## Training data\n\n{table}"
+    return "\n\n".join(["## Training data", table, *_synthetic(manifest)])
+
+
+def _synthetic(manifest: Manifest) -> Iterator[str]:
+    """Yield which corpora are not people's translations."""
+    for data in manifest.provenance.data:
+        if data.sources_by:
+            yield (
+                f"{data.name} is synthetic: its sources are translations of its targets by "
+                f"{data.sources_by}, and only the direction from them to the targets was learnt."
+            )
 
 
 def _training(manifest: Manifest) -> str:

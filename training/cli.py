@@ -23,6 +23,7 @@ from training.recipe import BUNDLES, Run, open_run
 
 if TYPE_CHECKING:
     from service.evaluation import Metric
+    from training.back_translation import BackTranslation
     from training.comparison import Row
     from training.corpus import Report
     from training.distillation import Distilled, Distiller
@@ -79,6 +80,29 @@ class Commands(TyperGroup):
         except (ValueError, ServiceError, DamagedBundle, OSError) as failure:
             _fail(str(failure))
 
+
+Text = Annotated[
+    Path,
+    typer.Option(help="Sentences in the target language, one on each line."),
+]
+Source = Annotated[
+    str,
+    typer.Option("--from", metavar="LANGUAGE", help="Language to translate the text into."),
+]
+Target = Annotated[str, typer.Option("--to", metavar="LANGUAGE", help="Language of the text.")]
+Translating = Annotated[
+    Path, typer.Option(help="Folder of the bundle that translates the text, from --to to --from.")
+]
+PairsFile = Annotated[
+    Path | None,
+    typer.Option("--output", help="TSV to write; by default beside the text.", show_default=False),
+]
+Beam = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=16, help="Beam; 1 is greedy. By default the bundle's.", show_default=False
+    ),
+]
 
 dragoman_train = typer.Typer(
     cls=Commands,
@@ -166,6 +190,29 @@ def distill(
     _compare(run, distiller, teachers, bundle)
 
 
+@dragoman_train.command("back-translate")
+def back_translate(  # noqa: PLR0913, PLR0917  # one parameter for each flag
+    recipe: RecipeFile,
+    bundle: Translating,
+    text: Text,
+    source: Source,
+    target: Target,
+    output_file: PairsFile = None,
+    beam: Beam = None,
+    corpora: Corpora = HERE,
+    runs: Runs = RUNS,
+) -> None:
+    """Make training pairs of text in the target language, its sources translated by a bundle.
+
+    The recipe tells how text is cleaned and which held-out text it must not hold.
+    """
+    from training.back_translation import BackTranslation  # noqa: PLC0415
+
+    written = output_file or text.with_suffix(f".{source}-{target}.tsv")
+    task = BackTranslation(text, source, target, bundle, written, beam)
+    _back_translate(task, open_run(recipe, corpora, runs))
+
+
 def main() -> None:
     """Run the command line."""
     dragoman_train()
@@ -183,8 +230,20 @@ def _prepare(run: Run) -> None:
 
 def _print_reports(reports: "Sequence[Report]") -> None:
     for report in reports:
-        output.print(report.name, highlight=False, soft_wrap=True)
-        output.print(_report_table(report))
+        _print_report(report)
+
+
+def _back_translate(task: "BackTranslation", run: Run) -> None:
+    from training.back_translation import back_translate, load_targets  # noqa: PLC0415
+    from training.progress_bar import show_progress  # noqa: PLC0415
+
+    with console.status("cleaning"):
+        targets, report = load_targets(task, run)
+    _print_report(report)
+    with show_progress(console, "translating back", len(targets)) as advance:
+        _print_report(back_translate(task, run, targets, advance))
+    output.print(f"wrote {task.output}; in the recipe:\n", soft_wrap=True)
+    output.print(task.in_recipe(run), markup=False, highlight=False, soft_wrap=True)
 
 
 def _distil(distiller: "Distiller", teachers: "TeacherBundles") -> "Distilled":
@@ -283,6 +342,11 @@ def _machine(processes: int = 1) -> str:
         return f"{'one' if processes == 1 else processes} {torch.cuda.get_device_name()}"
     capability = torch.backends.cpu.get_cpu_capability()
     return f"{os.cpu_count()} CPU cores ({platform.machine()}, {capability})"
+
+
+def _print_report(report: "Report") -> None:
+    output.print(report.name, highlight=False, soft_wrap=True)
+    output.print(_report_table(report))
 
 
 def _report_table(report: "Report") -> Table:

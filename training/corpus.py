@@ -17,6 +17,7 @@ from lxml import etree
 from models.tokenizer import Normalisation, normalise
 from training.protocol import ProtocolName
 from training.recipe import CleaningRecipe, CorpusRecipe, HeldOutRecipe, Run, TextRecipe
+from training.synthetic import read_origin
 
 Pair = tuple[str, str]
 """One sentence in both languages, in the order of the text's `languages`."""
@@ -26,6 +27,7 @@ XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 TMX_CODES = ("{*}bpt", "{*}ept", "{*}it", "{*}ph", "{*}ut")
 # 3 characters in 10 of words are enough for names; below it a line is numbers or markup
 MIN_LETTERS = 0.3
+BOTH_EQUAL = "both sides equal"
 _PUNCTUATION = re.compile(r"[^\w\s]|_")
 
 
@@ -80,6 +82,20 @@ def read_pairs(text: TextRecipe, corpora: Path) -> Iterator[Pair]:
         raise ValueError(f"{text.name}: {error}") from None
 
 
+def read_lines(path: Path) -> Iterator[str]:
+    """Yield the lines of a text in one language as they stand.
+
+    Raises:
+        ValueError: the file is missing or is not UTF-8.
+    """
+    try:
+        with path.open(encoding="utf-8") as lines:
+            for line in lines:
+                yield line.rstrip("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
 def clean(
     pairs: Iterable[Pair], rules: CleaningRecipe, form: Normalisation, report: Report
 ) -> Iterator[Pair]:
@@ -97,6 +113,24 @@ def clean(
             yield pair
 
 
+def clean_lines(
+    lines: Iterable[str], rules: CleaningRecipe, form: Normalisation, report: Report
+) -> Iterator[str]:
+    """Yield the usable lines of one language, as `clean` does with pairs."""
+    seen: set[str] = set()
+    for raw in lines:
+        report.read += 1
+        line = normalise(raw, form)
+        # a pair with itself has all the faults of a line, and that it is one
+        if (reason := _fault((line, line), rules)) not in {None, BOTH_EQUAL}:
+            report.drop(reason)
+        elif line in seen:
+            report.drop("duplicate")
+        else:
+            seen.add(line)
+            yield line
+
+
 def find_leaks(
     train: Iterable[Pair], text: TextRecipe, corpus: CorpusRecipe, corpora: Path
 ) -> list[tuple[str, ...]]:
@@ -104,15 +138,20 @@ def find_leaks(
 
     Sentences are compared without case, punctuation and compatibility forms, for a sentence
     that differs in a comma only is known all the same. With `leaks = "side"` one side in
-    common is enough, in whichever text of that language; else both sides are needed.
+    common is enough, in whichever text of that language; else both sides are needed. Of
+    back-translated text the target, which people wrote, is always enough by itself.
 
     Raises:
         ValueError: a held-out text cannot be read.
     """
-    held_out = {held.name: _fingerprints(held, corpus, corpora) for held in _held_out(corpus)}
+    is_synthetic = text.kind == "back-translated"
+    whole = corpus.leaks == "pair" and not is_synthetic
+    held_out = {held.name: _fingerprints(held, corpora, whole=whole) for held in _held_out(corpus)}
     leaks: list[tuple[str, ...]] = []
     for pair in train:
-        prints = set(_prints(pair, text.languages, whole=corpus.leaks == "pair"))
+        # a machine's source is nobody's secret, and an empty side is not compared
+        compared = ("", pair[1]) if is_synthetic else pair
+        prints = set(_prints(compared, text.languages, whole=whole))
         leaks.append(tuple(n for n, known in held_out.items() if not prints.isdisjoint(known)))
     return leaks
 
@@ -125,11 +164,16 @@ def load_train(run: Run) -> Iterator[tuple[TextRecipe, list[Pair], Report]]:
     """
     recipe = run.recipe
     for text in recipe.corpus.train:
-        report = Report(text.name)
+        report = Report(_title(text, run))
         pairs = read_pairs(text, run.corpora)
         cleaned = list(clean(pairs, recipe.corpus.cleaning, recipe.tokenizer.normalisation, report))
         leaks = find_leaks(cleaned, text, recipe.corpus, run.corpora)
         yield text, list(_without_leaks(cleaned, leaks, recipe.corpus, report)), report
+
+
+def _title(text: TextRecipe, run: Run) -> str:
+    made_by = read_origin(run.resolve(text.origin)).bundle if text.origin else None
+    return f"{text.name}, sources by {made_by}" if made_by else text.name
 
 
 def _without_leaks(
@@ -267,7 +311,7 @@ def _fault(pair: Pair, rules: CleaningRecipe) -> str | None:
         "hardly any letters": any(
             sum(map(str.isalpha, side)) < MIN_LETTERS * len(side) for side in pair
         ),
-        "both sides equal": pair[0] == pair[1] and len(pair[0].split()) > 1,
+        BOTH_EQUAL: pair[0] == pair[1] and len(pair[0].split()) > 1,
     }
     return next((reason for reason, is_so in faults.items() if is_so), None)
 
@@ -276,8 +320,7 @@ def _held_out(corpus: CorpusRecipe) -> tuple[HeldOutRecipe, ...]:
     return corpus.dev + corpus.tests
 
 
-def _fingerprints(text: TextRecipe, corpus: CorpusRecipe, corpora: Path) -> set[tuple[str, ...]]:
-    whole = corpus.leaks == "pair"
+def _fingerprints(text: TextRecipe, corpora: Path, *, whole: bool) -> set[tuple[str, ...]]:
     return {
         known
         for pair in read_pairs(text, corpora)

@@ -22,9 +22,14 @@ from training.corpus import HeldOut, Report, load_train
 from training.inherit import inherit_tokenizer
 from training.mixing import Sides, mix
 from training.recipe import Recipe, Run, TextRecipe
+from training.synthetic import read_origin
 
 ORIGIN = "origin.json"
 VOCABULARY = "tokenizer.model"
+BACK_TRANSLATED = "<bt>"
+"""Token that sources of tagged text begin with; no source of the service does.
+
+Source: Caswell et al. 2019, "Tagged Back-Translation", section 3."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,16 +155,28 @@ def open_tokenizer(run: Run) -> Tokenizer:
 
 
 def train_tokenizer(recipe: Recipe, texts: Sequence[Sides]) -> Tokenizer:
-    """Learn one vocabulary from all sides of all training texts."""
-    targets = dict.fromkeys(target for _, target in recipe.corpus.directions)
+    """Learn one vocabulary from all training text but the sources of what was translated back."""
+    written = (
+        side
+        for text, sides in zip(recipe.corpus.train, texts, strict=True)
+        for side in (sides[1:] if text.kind == "back-translated" else sides)
+    )
     return Tokenizer.train(
-        (line for sides in texts for side in sides for line in side),
+        (line for side in written for line in side),
         kind=recipe.tokenizer.kind,
         size=recipe.tokenizer.size,
         normalisation=recipe.tokenizer.normalisation,
         case=recipe.tokenizer.case,
-        tags=[target_tag(target) for target in targets] if recipe.has_tags else [],
+        tags=_tags(recipe),
     )
+
+
+def _tags(recipe: Recipe) -> list[str]:
+    targets = dict.fromkeys(target for _, target in recipe.corpus.directions)
+    tags = [target_tag(target) for target in targets] if recipe.has_tags else []
+    if any(text.tagged for text in recipe.corpus.train):
+        tags.append(BACK_TRANSLATED)
+    return tags
 
 
 def _make_tokenizer(run: Run, texts: Sequence[Sides]) -> Tokenizer:
@@ -218,6 +235,9 @@ def _hashes(run: Run, texts: Sequence[TextRecipe]) -> dict[str, str]:
 
 def _origin(run: Run) -> dict[str, object]:
     corpus = run.recipe.corpus
+    for text in corpus.train:
+        if text.origin is not None:
+            read_origin(run.resolve(text.origin))  # tells better than its hash if it is missing
     try:
         # dev and tests too: another held-out text may leak where the last did not
         files = _hashes(run, corpus.train + corpus.dev + corpus.tests)
@@ -268,8 +288,10 @@ def _encode(
     """Encode every direction of every text; with a seed, pairs and segmentations are drawn."""
     sources: list[list[int]] = []
     targets: list[list[int]] = []
-    for source_lines, target_lines, target in _directed(recipe, texts, seed):
+    for text, source_lines, target_lines, target in _directed(recipe, texts, seed):
         prefix = source_prefix(recipe, tokenizer, target)
+        if text.tagged:
+            prefix.insert(0, tokenizer.tag_id(BACK_TRANSLATED))
         drops = recipe.tokenizer.dropout_source, recipe.tokenizer.dropout_target
         encoded = _segment(tokenizer, source_lines, drops[0], seed)
         sources += [[*prefix, *ids, EOS] for ids in encoded]
@@ -280,8 +302,8 @@ def _encode(
 
 def _directed(
     recipe: Recipe, texts: Sequence[Sides], seed: int | None
-) -> Iterator[tuple[list[str], list[str], str]]:
-    """Yield the sources, targets and target language of every direction of every text."""
+) -> Iterator[tuple[TextRecipe, list[str], list[str], str]]:
+    """Yield text, sources, targets and target language of every direction that a text teaches."""
     for i, (text, sides) in enumerate(zip(recipe.corpus.train, texts, strict=True)):
         for j, (source, target) in enumerate(recipe.corpus.directions):
             if text.teaches(source, target):
@@ -289,7 +311,7 @@ def _directed(
                 drawn = sides[order], sides[1 - order]
                 if seed is not None:
                     drawn = mix(drawn, text.weight, recipe.corpus, [seed, i, j])
-                yield *drawn, target
+                yield text, *drawn, target
 
 
 def _segment(

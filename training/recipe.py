@@ -48,9 +48,12 @@ class TextRecipe(Section):
     weight: float = Field(default=1.0, gt=0, le=100)
     """How much of a training text one epoch reads: 0.5 is half of it, drawn anew each epoch, and
     2 is all of it twice."""
-    kind: Literal["parallel", "distilled"] = "parallel"
-    """What a training text is: people's translations, or the second language as a teacher
-    translated the first, from which that direction only is learnt."""
+    kind: Literal["parallel", "back-translated", "distilled"] = "parallel"
+    """What a training text is: people's translations; the second language as people wrote it and
+    the first as a machine did; or the second as a teacher translated the first. Of the last two
+    only the direction to the second is learnt."""
+    tagged: bool = False
+    """Whether sources of back-translated text begin with a token of their own."""
 
     @model_validator(mode="after")
     def _has_one_form(self) -> Self:
@@ -60,17 +63,33 @@ class TextRecipe(Section):
             raise ValueError(f"{self.name}: both languages are {self.languages[0]}")
         return self
 
+    @model_validator(mode="after")
+    def _tells_synthetic_text(self) -> Self:
+        if self.kind == "back-translated" and self.tsv is None:
+            raise ValueError(f"{self.name}: back-translated text is a tsv")
+        if self.tagged and self.kind != "back-translated":
+            raise ValueError(f"{self.name}: only back-translated text is tagged")
+        return self
+
     @property
     def paths(self) -> tuple[Path, ...]:
         """The files it is read from, as the recipe names them."""
         single = self.tsv or self.tmx
-        return (single,) if single else self.files or ()
+        files = (single,) if single else self.files or ()
+        return files if self.origin is None else (*files, self.origin)
+
+    @property
+    def origin(self) -> Path | None:
+        """The file that says who made it, if a machine did."""
+        if self.tsv is None or self.kind != "back-translated":
+            return None
+        return self.tsv.with_name(f"{self.tsv.name}.json")
 
     def teaches(self, source: str, target: str) -> bool:
         """Return whether a direction is learnt from it."""
-        if self.kind == "distilled":
-            return (source, target) == self.languages
-        return {source, target} == set(self.languages)
+        if self.kind == "parallel":
+            return {source, target} == set(self.languages)
+        return (source, target) == self.languages
 
 
 class HeldOutRecipe(TextRecipe):
@@ -119,10 +138,20 @@ class CorpusRecipe(Section):
     @model_validator(mode="after")
     def _covers_directions(self) -> Self:
         for name in ("train", "dev"):
-            pairs = {frozenset(text.languages) for text in getattr(self, name)}
-            for source, target in self.directions:
-                if frozenset((source, target)) not in pairs:
-                    raise ValueError(f"corpus.{name} has no text for {source}-{target}")
+            for direction in self.directions:
+                if not any(text.teaches(*direction) for text in getattr(self, name)):
+                    raise ValueError(f"corpus.{name} has no text for {'-'.join(direction)}")
+        return self
+
+    @model_validator(mode="after")
+    def _learns_from_synthetic_text_only_what_it_teaches(self) -> Self:
+        for held_out in self.dev + self.tests:
+            if held_out.kind != "parallel":
+                raise ValueError(f"{held_out.name}: what is measured on is parallel text")
+        for text in self.train:
+            if text.kind != "parallel" and text.languages not in self.directions:
+                taught = "-".join(text.languages)
+                raise ValueError(f"{text.name}: {taught}, which it teaches, is no direction")
         return self
 
 

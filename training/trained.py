@@ -18,6 +18,7 @@ from training.network import Network
 from training.parity import check_parity
 from training.prepare import Prepared, describe_files, encode_pairs
 from training.recipe import Recipe, Run, parse_recipe
+from training.synthetic import read_origin
 from training.trainer import load_best
 from training.weights import build_network
 
@@ -135,6 +136,7 @@ def _data(run: Run) -> list[Data]:
             attribution=text.attribution,
             pairs=_count_lines(run.prepared / f"{i}.tsv"),
             sha256={_name(run, path): hashes[str(path)] for path in text.paths},
+            sources_by=read_origin(run.resolve(text.origin)).bundle if text.origin else None,
         )
         for i, text in enumerate(run.recipe.corpus.train)
     ]

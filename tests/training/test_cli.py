@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from training.cli import dragoman_train
 
-COMMANDS = ["prepare", "train", "evaluate", "export", "all"]
+COMMANDS = ["prepare", "train", "evaluate", "export", "all", "back-translate"]
 
 
 def call(*arguments):
@@ -146,3 +146,37 @@ def test_what_is_not_training_is_refused_under_torchrun(toy, monkeypatch):
 
     assert result.exit_code == 1
     assert "torchrun is for `train` alone" in result.stderr
+
+
+def back_translate(toy, bundle, *options):
+    (toy.corpora / "news.en").write_text("The small house.\nTwo cats and a dog\n")
+    files = ["--text", toy.corpora / "news.en", "--corpora", toy.corpora, "--runs", toy.runs]
+    languages = ["--from", "de", "--to", "en"]
+    return call(
+        "back-translate", toy.recipe(), "--bundle", bundle.path, *files, *languages, *options
+    )
+
+
+def test_text_is_translated_back_beside_itself_and_said_how_to_use_it(toy, tiny_bundle):
+    result = back_translate(toy, tiny_bundle)
+
+    assert result.exit_code == 0
+    assert (toy.corpora / "news.de-en.tsv").exists()
+    assert "news.de-en.tsv, sources by tiny/1" in result.stdout
+    assert 'tsv = "news.de-en.tsv"\nkind = "back-translated"\ntagged = true' in result.stdout
+
+
+def test_text_is_translated_back_to_the_file_that_is_named_with_the_beam_that_is(toy, tiny_bundle):
+    path = toy.corpora / "other.tsv"
+
+    result = back_translate(toy, tiny_bundle, "--output", path, "--beam", "1")
+
+    assert result.exit_code == 0
+    assert '"beam": 1' in (toy.corpora / "other.tsv.json").read_text()
+
+
+def test_bundle_that_does_not_translate_back_is_refused(toy, tiny_bundle):
+    result = back_translate(toy, tiny_bundle, "--from", "fr")
+
+    assert result.exit_code == 1
+    assert "en-fr is not served" in result.stderr
