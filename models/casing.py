@@ -1,10 +1,10 @@
-"""Upper case as marks before words, so that `Hello`, `HELLO` and `hello` share their pieces.
+"""Upper case as marks before letters, so that `Hello`, `HELLO` and `hello` share their pieces.
 
-    "Das GUTE (Iphone)"  <->  TITLE " das" UPPER " gute" " (" TITLE "iphone)"
+    "Das GUTE (iPhone)"  <->  TITLE " das" UPPER " gute" " (i" TITLE "phone)"
 
-A word is a run of letters. Its mark stands before the space in front of it, for that space is
-a part of its first piece; the text begins with a space for the same reason. A word that its mark
-would not give back to the letter, such as one in mixed case, stays as it is. Marks are control
+A word is a run of letters. The mark of its first letter stands before the space in front of it,
+for that space is a part of its first piece; the text begins with a space for the same reason. A
+word that its marks would not give back to the letter stays as it is. Marks are control
 characters, which normalisation takes out of every text: none can be written by anybody.
 
 Source: Berard et al. 2019, "Naver Labs Europe's Systems for the WMT19 Machine Translation
@@ -17,22 +17,19 @@ from typing import Literal
 Case = Literal["as-is", "inline"]
 
 TITLE, UPPER = "\x01", "\x02"
-"""Marks: the first letter of the next word is large, or all of them are."""
+"""Marks: the next letter is large, or all letters of the next word are."""
 
 MARK_NAMES = {TITLE: "<title>", UPPER: "<upper>"}
 """What people see in a mark's place."""
 
 _LETTER = r"[^\W\d_]"
-_MARK = f"[{TITLE}{UPPER}]"
 _WORD = re.compile(f"( ?)({_LETTER}+)")
-# A mark inside a word or without a word means nothing; of several the last counts.
-_MARKED = re.compile(
-    f"(?<={_LETTER}){_MARK}+(?={_LETTER})|{_MARK}*({_MARK})( ?)({_LETTER}*)",
-)
+# UPPER inside a word means nothing, as a mark without a letter does.
+_UPPER_WORD = re.compile(f"{UPPER}( {_LETTER}+|(?<!{_LETTER}{UPPER}){_LETTER}+)")
 
 
 def mark_case(text: str) -> str:
-    """Return a normalised text with a space before it, its words small and marked."""
+    """Return a normalised text with a space before it, its letters small and marked."""
     # Most words are small: not to look for letters in them halves the time.
     chunks = [
         f" {chunk}" if chunk.islower() else _WORD.sub(_mark, f" {chunk}")
@@ -43,7 +40,11 @@ def mark_case(text: str) -> str:
 
 def restore_case(marked: str) -> str:
     """Return the text that was marked; marks that nobody would have set have no effect."""
-    return _MARKED.sub(_restore, marked).removeprefix(" ")
+    first, *others = marked.split(TITLE)
+    text = "".join([first, *map(_enlarge_first, others)])
+    if UPPER in text:
+        text = _UPPER_WORD.sub(lambda match: match[1].upper(), text).replace(UPPER, "")
+    return text.removeprefix(" ")
 
 
 def _mark(match: re.Match[str]) -> str:
@@ -52,17 +53,22 @@ def _mark(match: re.Match[str]) -> str:
     if small == word:
         return match[0]
     # Checked by undoing it: U+0130, U+1E9E and others do not come back from lower case.
-    for mark in (TITLE, UPPER):
-        if _enlarge(mark, small) == word:
-            return f"{mark}{space}{small}"
-    return match[0]
+    if _enlarge_first(small) == word:
+        return f"{TITLE}{space}{small}"
+    if small.upper() == word:
+        return f"{UPPER}{space}{small}"
+    marked = "".join(map(_mark_letter, word))
+    if restore_case(marked) != word:
+        return match[0]
+    return f"{TITLE}{space}{marked[1:]}" if marked[0] == TITLE else f"{space}{marked}"
 
 
-def _restore(match: re.Match[str]) -> str:
-    mark, space, word = match.groups(default="")
-    return space + _enlarge(mark, word)
+def _mark_letter(letter: str) -> str:
+    small = letter.lower()
+    return letter if small == letter else f"{TITLE}{small}"
 
 
-def _enlarge(mark: str, word: str) -> str:
-    # Titlecase, not upper case, of the first: U+01C6 is a digraph and becomes U+01C5.
-    return word.upper() if mark == UPPER else word[:1].title() + word[1:]
+def _enlarge_first(text: str) -> str:
+    place = text.startswith(" ")
+    # Titlecase, not upper case: U+01C6 is a digraph and becomes U+01C5.
+    return text[:place] + text[place : place + 1].title() + text[place + 1 :]
