@@ -19,6 +19,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from training.additive_scores import additive_scores
+
 AttentionKind = Literal["dot", "general", "additive"]
 
 DIRECTIONS = 2
@@ -94,12 +96,11 @@ class AdditiveAttention(nn.Module):
 
     def scores(self, query_BTH: Tensor, keys_BSA: Tensor) -> Tensor:
         """Return how well each query fits each key, `scores_BJTS`."""
-        hidden_BTSA = torch.tanh(self.query(query_BTH)[:, :, None] + keys_BSA[:, None])
-        # One product for all heads: it reads the largest tensor of the network only once.
+        # One product for all heads: it reads what is largest only once.
         vectors_JA = torch.block_diag(  # type: ignore[no-untyped-call]
             *self.score.weight.chunk(self.heads, 1)
         )
-        return nn.functional.linear(hidden_BTSA, vectors_JA).permute(0, 3, 1, 2)
+        return additive_scores(self.query(query_BTH), keys_BSA, vectors_JA).permute(0, 3, 1, 2)
 
 
 Attention = DotAttention | GeneralAttention | AdditiveAttention
