@@ -62,7 +62,7 @@ def test_scores_are_those_of_sacrebleu(toy):
 
 
 def test_dev_is_scored_by_the_protocols_it_asks_for(toy):
-    dev = [HeldOut("dev", "de", "en", TEXTS, TEXTS, ("detok", "lc-tok"))]
+    dev = [HeldOut("dev", "de", "en", TEXTS, TEXTS, protocols=("detok", "lc-tok"))]
 
     scores = validate(CopyingNetwork(), TOKENIZER, toy.open(), dev)
 
