@@ -6,6 +6,10 @@ from dataclasses import dataclass
 import torch
 
 from training.learner import Lesson
+from training.recipe import TrainingRecipe
+
+CANDIDATES = 3
+"""That dev chooses from at the end of a run that averages its best checkpoints."""
 
 
 @dataclass(slots=True)
@@ -88,16 +92,18 @@ class Window:
         }
 
 
-def seconds_left(position: Position, max_steps: int, validate_steps: int) -> float | None:
+def seconds_left(position: Position, recipe: TrainingRecipe) -> float | None:
     """Return how long a run will last if it is not over sooner, its validations included.
 
     None before anything was measured. Until the first validation, none is counted.
     """
     if position.step == 0:
         return None
-    steps = max_steps - position.step
-    # what is due now, at a step that is validated, is to come
-    validations = -(-max_steps // validate_steps) - position.validations
+    steps = recipe.max_steps - position.step
+    # the last step is validated too, whether or not its turn has come
+    validations = max(0, -(-recipe.max_steps // recipe.validate_steps) - position.validations)
+    if recipe.average_best:
+        validations += CANDIDATES
     a_step = (position.seconds - position.seconds_validating) / position.step
     a_validation = position.seconds_validating / max(1, position.validations)
     return steps * a_step + validations * a_validation

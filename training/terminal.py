@@ -61,7 +61,7 @@ def train_and_show(trainer: Trainer, recipe: TrainingRecipe, console: Console) -
 
 def time_left(position: Position, recipe: TrainingRecipe) -> str:
     """Say how long training will last at most: it ends sooner if dev BLEU stops rising."""
-    seconds = seconds_left(position, recipe.max_steps, recipe.validate_steps)
+    seconds = seconds_left(position, recipe)
     if seconds is None:
         return ""
     left = timedelta(seconds=round(seconds))

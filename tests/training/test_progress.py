@@ -14,7 +14,7 @@ POSITION = Position(
 )
 
 
-def describe(max_steps, validate_steps):
+def describe(max_steps, validate_steps, **changes):
     return TrainingRecipe(
         batch_tokens=1,
         learning_rate=1.0,
@@ -22,6 +22,7 @@ def describe(max_steps, validate_steps):
         warmup_steps=1,
         max_steps=max_steps,
         validate_steps=validate_steps,
+        **changes,
     )
 
 
@@ -41,16 +42,22 @@ def test_window_tells_the_means_of_its_steps():
 
 def test_time_left_counts_steps_and_validations():
     # 50 steps of 2 s; validations of 5 s after steps 60, 70, 80, 90 and 100
-    assert seconds_left(POSITION, 100, 10) == pytest.approx(50 * 2 + 5 * 5)
+    assert seconds_left(POSITION, describe(100, 10)) == pytest.approx(50 * 2 + 5 * 5)
 
 
 def test_last_step_is_validated_whether_or_not_its_turn_has_come():
     # at steps 60, 70, 80, 90 and 95
-    assert seconds_left(POSITION, 95, 10) == pytest.approx(45 * 2 + 5 * 5)
+    assert seconds_left(POSITION, describe(95, 10)) == pytest.approx(45 * 2 + 5 * 5)
+
+
+def test_choice_at_the_end_is_counted():
+    averaged = describe(100, 10, average_best=4)
+
+    assert seconds_left(POSITION, averaged) == pytest.approx(50 * 2 + (5 + 3) * 5)
 
 
 def test_time_left_is_unknown_before_the_first_step():
-    assert seconds_left(Position(), 100, 10) is None
+    assert seconds_left(Position(), describe(100, 10)) is None
 
 
 @pytest.mark.parametrize(
