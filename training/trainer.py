@@ -195,6 +195,7 @@ class Trainer:
         """Let dev decide what is exported, once no more is learnt."""
         found: dict[str, tuple[float, Scores]] = {}
         candidates, network = self._candidates(), deepcopy(self._learner.average)
+        network.to(self._device)  # lays a copy's recurrent weights out as cuDNN wants them
         for name, weights in candidates.items():
             network.load_state_dict(weights)
             found[name] = self._measure(network)

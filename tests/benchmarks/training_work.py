@@ -92,6 +92,7 @@ def gnmt(size: int = 1024, vocabulary: int = 32_000) -> Subject:
         decoder_size=size,
         tying="all",
         dropout_layers=0.2,
+        residual=True,
     )
     recipe = published().recipe
     loop = recipe.training.model_copy(update={"batch_tokens": GNMT_ROWS * GNMT_TOKENS})
