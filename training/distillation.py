@@ -84,7 +84,9 @@ class Distiller:
             Lesson(f"{i}.{'-'.join(direction)}", text, direction, references, found)
             for i, (text, pairs) in enumerate(self._texts)
             for direction in run.recipe.corpus.directions
-            if text.teaches(*direction)
+            # what a machine has made already stays as it is
+            if text.kind == "parallel"
+            and text.teaches(*direction)
             and (found := find_experts(teachers, direction))
             and (references := _references_by_source(text, pairs, direction))
         ]
@@ -171,11 +173,13 @@ class Distiller:
         return [texts[i] for texts, i in zip(hypotheses, nearest, strict=True)]
 
     def _originals(self) -> Iterator[TextRecipe]:
-        """Yield the texts of which a share is learnt from too, drawn anew in each epoch."""
-        share = self._recipe.keep_originals
+        """Yield what is learnt from besides: of people's text a share, drawn anew each epoch."""
         for text, _ in self._texts:
-            if share:
+            if share := self._share(text):
                 yield text.model_copy(update={"weight": share * text.weight})
+
+    def _share(self, text: TextRecipe) -> float:
+        return self._recipe.keep_originals if text.kind == "parallel" else 1.0
 
     def _distilled_text(self, lesson: Lesson) -> TextRecipe:
         changes = {
@@ -198,9 +202,11 @@ class Distiller:
             lesson.text.weight * report.kept
             for lesson, report in zip(self.lessons, reports, strict=True)
         )
-        kept = self._recipe.keep_originals * sum(
-            lesson.text.weight * sum(map(len, lesson.references_by_source.values()))
-            for lesson in self.lessons
+        kept = sum(
+            self._share(text) * text.weight * len(pairs)
+            for text, pairs in self._texts
+            for direction in self._run.recipe.corpus.directions
+            if text.teaches(*direction)
         )
         if not taught + kept:
             raise ValueError("distillation: no pair is left to learn from")

@@ -11,6 +11,7 @@ Shapes: those of `graphs.py`; V the vocabulary.
 """
 
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -86,10 +87,11 @@ def _divide_memory(
     known: dict[str, dict[str, str]] = {prefix: {} for prefix in _prefixes(members)}
     for name, (axis, shape) in _memory(interface).items():
         whole = graph.input(name, interface.kind, shape)
-        parts = [f"{prefix}{name}" for prefix in known]
-        graph.nodes("Split", [whole, graph.integers(*sizes[name])], parts, axis=axis)
-        for mine, part in zip(known.values(), parts, strict=True):
-            mine[name] = part
+        bounds = pairwise([0, *accumulate(sizes[name])])
+        for (prefix, mine), (start, end) in zip(known.items(), bounds, strict=True):
+            # On a GPU, Split would send unequal sizes to the device in each run.
+            limits = [graph.integers(start), graph.integers(end), graph.integers(axis)]
+            mine[name] = graph.node("Slice", [whole, *limits], f"{prefix}{name}")
     return known
 
 

@@ -184,6 +184,21 @@ def test_share_of_the_originals_is_read_in_each_epoch(toy, expert):
     assert distilled.distillation.share == pytest.approx(pairs / (pairs + 56), abs=1e-4)
 
 
+def test_text_that_a_machine_made_already_is_learnt_from_as_it_is(toy, expert):
+    (toy.corpora / "made.tsv").write_text("ich sehe\tI see\ndu malst\tyou paint\n")
+    made = {"name": "made", "languages": ["de", "en"], "tsv": "made.tsv", "kind": "distilled"}
+    train = {"name": "toy train", "languages": ["de", "en"], "files": ["train.de", "train.en"]}
+    phrasebook = Phrasebook()
+
+    distilled, _ = distil(open_run(toy, corpus__train=[train, made]), expert, phrasebook)
+
+    assert len(phrasebook.asked) == 2
+    kept = distilled.run.recipe.corpus.train[0]
+    assert (kept.name, kept.weight, kept.tsv.name) == ("made", 1.0, "made.tsv")
+    pairs = distilled.distillation.pairs
+    assert distilled.distillation.share == pytest.approx(pairs / (pairs + 2), abs=1e-4)
+
+
 def test_student_is_prepared_from_what_was_distilled(toy, expert):
     distilled, _ = distil(open_run(toy), expert)
 

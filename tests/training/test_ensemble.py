@@ -30,8 +30,13 @@ def make_network(seed, vocabulary=V, **changes):
 
 @pytest.fixture
 def members():
+    deep = {"layer_norm": True, "residual": True, "context": "first", "attention_heads": 2}
     different = {"cell": "lstm", "attention": "additive", "decoder_size": 10, "embedding_size": 6}
-    return [make_network(1), make_network(2), make_network(3, decoder_layers=1, **different)]
+    return [
+        make_network(1),
+        make_network(2, **deep),
+        make_network(3, decoder_layers=1, **different),
+    ]
 
 
 @pytest.fixture

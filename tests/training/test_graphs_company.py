@@ -15,7 +15,7 @@ from tests.training.tiny_graphs import (
     plan_name,
     random_weights,
 )
-from training.graphs import Plan
+from training.graphs import Plan, write_ensemble
 
 POSITIONS = 8
 """The service pads to multiples of this; the kernels treat shorter groups apart."""
@@ -77,7 +77,22 @@ def assert_same_bits(ones, others):
     ids=lambda value: plan_name(value) if isinstance(value, Plan) else f"A{value.A}",
 )
 def test_company_changes_no_bit(plan, sizes, precision, tmp_path):
-    graphs = build(plan, random_weights(plan, sizes=sizes), tmp_path, precision)
+    assert_company_changes_nothing(
+        build(plan, random_weights(plan, sizes=sizes), tmp_path, precision)
+    )
+
+
+@BOTH
+def test_company_changes_no_bit_of_what_several_networks_say(precision, tmp_path):
+    plans = [Plan("gru", "general", 1, 2), Plan("lstm", "additive", 1, 1)]
+    members = [
+        (plan, random_weights(plan, seed=seed, sizes=WIDE)) for seed, plan in enumerate(plans)
+    ]
+
+    assert_company_changes_nothing(Graphs(write_ensemble(members, tmp_path, precision)))
+
+
+def assert_company_changes_nothing(graphs):
     random = np.random.default_rng(3)
 
     for num_rows in (1, 2, 5):
