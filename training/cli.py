@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 
 from models.bundle import Bundle, DamagedBundle, Distillation
 from service.errors import ServiceError
-from training.recipe import BUNDLES, Run, open_run
+from training.recipe import BUNDLES, Run, open_run, read_run
 
 if TYPE_CHECKING:
     from service.evaluation import Metric
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from training.corpus import Report
     from training.distillation import Distilled, Distiller
     from training.experts import Place
+    from training.findings import Examination
+    from training.own_text import OwnText
     from training.teachers import TeacherBundles
 
 output = Console()
@@ -62,6 +64,26 @@ Members = Annotated[
         "with those of the others named so; instead of a checkpoint."
     ),
 ]
+AnyRecipe = Annotated[Path | None, typer.Argument(help="Recipe, a TOML file.", show_default=False)]
+Corpus = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="A text of your own instead of a recipe: one TMX or TSV; or two files of one "
+        "language each, named one after the other.",
+        show_default=False,
+    ),
+]
+From = Annotated[
+    str | None,
+    typer.Option(
+        "--from", metavar="LANGUAGE", help="Language of the first file, or the first column."
+    ),
+]
+To = Annotated[
+    str | None,
+    typer.Option("--to", metavar="LANGUAGE", help="Language of the second, to translate into."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 HERE = Path()
 RUNS = Path("runs")
@@ -148,13 +170,66 @@ def export(
     _export(open_run(recipe, corpora, runs, bundles), weights_from, ensemble or [])
 
 
-@dragoman_train.command("all")
-def run_all(
-    recipe: RecipeFile, corpora: Corpora = HERE, runs: Runs = RUNS, bundles: Bundles = BUNDLES
+@dragoman_train.command()
+def doctor(
+    recipe: AnyRecipe = None,
+    corpora: Corpora = HERE,
+    corpus: Corpus = None,
+    source: From = None,
+    target: To = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Prepare, train and export."""
+    """Examine text before it is trained on: a recipe's, or that of --corpus.
+
+    Reports duplicates, length ratios, wrong languages, shifted lines, leaks and odd characters,
+    with a verdict for each: ok, look or stop. Exit status 1 if one says stop.
+    """
+    if _is_own(recipe, corpus):
+        own = _own_text(corpus, source, target)
+        examinations, is_tmx = [_examine_own(own)], own.is_tmx
+    else:
+        assert recipe is not None, "checked above"
+        examinations, is_tmx = _examine_run(read_run(recipe, corpora)), False
+    if as_json:
+        output.print_json(data=[examination.fields() for examination in examinations])
+    else:
+        _show_examinations(output, examinations, is_tmx=is_tmx)
+    if any(examination.stops for examination in examinations):
+        raise typer.Exit(1)
+
+
+@dragoman_train.command("all")
+def run_all(  # noqa: PLR0913, PLR0917  # one parameter for each flag
+    recipe: AnyRecipe = None,
+    corpora: Corpora = HERE,
+    runs: Runs = RUNS,
+    bundles: Bundles = BUNDLES,
+    corpus: Corpus = None,
+    source: From = None,
+    target: To = None,
+    both: Annotated[
+        bool, typer.Option("--both", help="With --corpus: train both directions in one model.")
+    ] = False,
+    name: Annotated[
+        str | None,
+        typer.Option(help="With --corpus: name of run and bundle; by default that of the file."),
+    ] = None,
+    version: Annotated[int, typer.Option(min=1, help="With --corpus: version of the bundle.")] = 1,
+    minutes: Annotated[
+        float, typer.Option(min=0.1, help="With --corpus: most minutes of training.")
+    ] = 60.0,
+) -> None:
+    """Prepare, train and export: by a recipe, or a text of your own with --corpus.
+
+    For a text of your own a recipe is written, and the bundle's variants are compared in the end.
+    """
     from training.export import check_version  # noqa: PLC0415
 
+    if _is_own(recipe, corpus):
+        own = _own_text(corpus, source, target)
+        _train_own(replace(own, both=both, name=name, version=version), runs, bundles, minutes)
+        return
+    assert recipe is not None, "checked above"
     run = open_run(recipe, corpora, runs, bundles)
     check_version(run, bundles)  # before hours of training, not after them
     _prepare(run)
@@ -216,6 +291,89 @@ def back_translate(  # noqa: PLR0913, PLR0917  # one parameter for each flag
 def main() -> None:
     """Run the command line."""
     dragoman_train()
+
+
+def _is_own(recipe: Path | None, corpus: list[Path] | None) -> bool:
+    if (recipe is None) == (not corpus):
+        raise typer.BadParameter("give a recipe, or --corpus with --from and --to")
+    return bool(corpus)
+
+
+def _own_text(corpus: list[Path] | None, source: str | None, target: str | None) -> "OwnText":
+    from training.own_text import OwnText  # noqa: PLC0415
+
+    if not corpus or source is None or target is None:
+        raise typer.BadParameter("--corpus needs --from and --to")
+    return OwnText(tuple(corpus), source, target)
+
+
+def _train_own(own: "OwnText", runs: Path, bundles: Path, minutes: float) -> None:
+    from training.own_text import Measuring, check_version_is_free, find_bundle, reopen  # noqa: PLC0415
+    from training.ranks import join  # noqa: PLC0415
+
+    _refuse_several()
+    run = reopen(own, runs, bundles)
+    if run is None:
+        check_version_is_free(own, bundles)
+        examination = _examine_own(own)
+        _show_examinations(console, [examination], is_tmx=own.is_tmx)
+        for finding in examination.stops:
+            raise ValueError(finding.refusal())
+        with join() as (_, device), console.status("splitting and timing"):
+            run = Measuring(own, runs, bundles, minutes, device, _tell).start()
+    _tell(f"recipe: {run.folder / 'recipe.toml'}")
+    bundle = find_bundle(run)
+    if bundle is None:
+        _prepare(run)
+        _train(run)
+        bundle = _export(run)
+    _compare_variants(run, bundle)
+    source, target = run.recipe.corpus.directions[0]
+    output.print(f"dragoman serve --bundles {bundles}", soft_wrap=True, highlight=False)
+    output.print(
+        f"dragoman translate --bundles {bundles} --from {source} --to {target} < TEXT",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+def _compare_variants(run: Run, bundle: Bundle) -> None:
+    from training.corpus import load_tests  # noqa: PLC0415
+    from training.variants import compare, render_comparison  # noqa: PLC0415
+
+    tests = load_tests(run)
+    with console.status("comparing the variants"):
+        rows = list(compare(bundle, tests))
+    title = f"{bundle.identity} on {len(tests[0].sources):,} held-out sentences, {_machine()}"
+    output.print(render_comparison(rows, title))
+
+
+def _examine_own(own: "OwnText") -> "Examination":
+    from training.own_text import examine_own  # noqa: PLC0415
+
+    with console.status("examining the text"):
+        return examine_own(own)
+
+
+def _examine_run(run: Run) -> list["Examination"]:
+    from training.doctor import examine_run  # noqa: PLC0415
+
+    with console.status("examining the texts"):
+        return list(examine_run(run))
+
+
+def _show_examinations(
+    where: Console, examinations: Sequence["Examination"], *, is_tmx: bool
+) -> None:
+    from training.findings_table import describe_verdict, render_examination  # noqa: PLC0415
+
+    for examination in examinations:
+        where.print(render_examination(examination, is_tmx=is_tmx))
+    where.print(describe_verdict(examinations), highlight=False)
+
+
+def _tell(line: str) -> None:
+    console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 def _prepare(run: Run) -> None:

@@ -5,11 +5,13 @@ two files | TSV | TMX  ->  read  ->  clean (with a count of what went and why)
          dev and test texts  ->  leak check: refuses, naming the files, or drops
 """
 
+import codecs
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from pathlib import Path
 
 from lxml import etree
@@ -28,6 +30,7 @@ TMX_CODES = ("{*}bpt", "{*}ept", "{*}it", "{*}ph", "{*}ut")
 # 3 characters in 10 of words are enough for names; below it a line is numbers or markup
 MIN_LETTERS = 0.3
 BOTH_EQUAL = "both sides equal"
+BYTE_ORDER_MARK = "\ufeff"
 _PUNCTUATION = re.compile(r"[^\w\s]|_")
 
 
@@ -69,7 +72,8 @@ def read_pairs(text: TextRecipe, corpora: Path) -> Iterator[Pair]:
     """Yield the pairs of a text as they stand.
 
     Raises:
-        ValueError: a file is missing, is not UTF-8, or the two sides differ in length.
+        ValueError: a file is missing, empty or not UTF-8, the two sides differ in length, or a
+            translation memory lacks the languages.
     """
     try:
         if text.files is not None:
@@ -78,7 +82,7 @@ def read_pairs(text: TextRecipe, corpora: Path) -> Iterator[Pair]:
             yield from _read_tsv(corpora / text.tsv)
         elif text.tmx is not None:
             yield from _read_tmx(corpora / text.tmx, text.languages)
-    except (OSError, UnicodeDecodeError, etree.XMLSyntaxError) as error:
+    except (OSError, ValueError, etree.XMLSyntaxError) as error:
         raise ValueError(f"{text.name}: {error}") from None
 
 
@@ -104,7 +108,7 @@ def clean(
     for raw in pairs:
         report.read += 1
         pair = (normalise(raw[0], form), normalise(raw[1], form))
-        if reason := _fault(pair, rules):
+        if reason := find_fault(pair, rules):
             report.drop(reason)
         elif pair in seen:
             report.drop("duplicate")
@@ -122,13 +126,36 @@ def clean_lines(
         report.read += 1
         line = normalise(raw, form)
         # a pair with itself has all the faults of a line, and that it is one
-        if (reason := _fault((line, line), rules)) not in {None, BOTH_EQUAL}:
+        if (reason := find_fault((line, line), rules)) not in {None, BOTH_EQUAL}:
             report.drop(reason)
         elif line in seen:
             report.drop("duplicate")
         else:
             seen.add(line)
             yield line
+
+
+def find_fault(pair: Pair, rules: CleaningRecipe) -> str | None:
+    """Return why a normalised pair is unusable; None if nothing is wrong with it."""
+    shorter, longer = sorted(pair, key=len)
+    allowed = max(rules.min_ratio_characters, rules.max_ratio * len(shorter))
+    faults = {
+        "empty side": not shorter,
+        "too long": max(len(side.split()) for side in pair) > rules.max_words,
+        "lengths differ": len(longer) > allowed,
+        "broken characters": "\ufffd" in longer + shorter,
+        "hardly any letters": any(
+            sum(map(str.isalpha, side)) < MIN_LETTERS * len(side) for side in pair
+        ),
+        BOTH_EQUAL: pair[0] == pair[1] and len(pair[0].split()) > 1,
+    }
+    return next((reason for reason, is_so in faults.items() if is_so), None)
+
+
+def fingerprint(side: str) -> str:
+    """Return what a sentence is compared by: its words, without case and punctuation."""
+    words = _PUNCTUATION.sub("", unicodedata.normalize("NFKC", side).lower()).split()
+    return " ".join(words)
 
 
 def find_leaks(
@@ -254,66 +281,111 @@ def _join(text: HeldOut, count: int) -> HeldOut:
 
 
 def _read_files(first: Path, second: Path) -> Iterator[Pair]:
-    with first.open(encoding="utf-8") as left, second.open(encoding="utf-8") as right:
-        try:
-            for one, other in zip(left, right, strict=True):
-                yield one.rstrip("\n"), other.rstrip("\n")
-        except ValueError as error:
-            if isinstance(error, UnicodeDecodeError):
-                raise
+    for one, other in zip_longest(_lines(first), _lines(second)):
+        if one is None or other is None:
+            counts = [f"{_count_lines(path):,} lines" for path in (first, second)]
             raise ValueError(
-                f"{first.name} and {second.name} have different numbers of lines"
-            ) from None
+                f"{first.name} and {second.name} have different numbers of lines, {counts[0]} and "
+                f"{counts[1]}: line N of both must be one pair. Export both files anew, together"
+            )
+        yield one, other
 
 
 def _read_tsv(path: Path) -> Iterator[Pair]:
-    with path.open(encoding="utf-8") as lines:
+    for number, line in enumerate(_lines(path), 1):
+        columns = line.split("\t")
+        if len(columns) < 2:
+            raise ValueError(
+                f"{path.name}, line {number}: one column, two are needed, with a tab between the "
+                "languages. Two files of one language each are named one after the other"
+            )
+        yield columns[0], columns[1]
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """Yield the lines of a file; nothing but a line feed ends one.
+
+    Raises:
+        ValueError: the file is empty, or a line is not UTF-8.
+    """
+    number = 0
+    with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
-            columns = line.rstrip("\n").split("\t")
-            if len(columns) < 2:
-                raise ValueError(f"{path.name}, line {number}: one column, two are needed")
-            yield columns[0], columns[1]
+            try:
+                yield line.decode().removeprefix(BYTE_ORDER_MARK).rstrip("\r\n")
+            except UnicodeDecodeError as error:
+                raise ValueError(_describe_encoding(path, number, line, error.start)) from None
+    if not number:
+        raise ValueError(f"{path.name} is empty: one sentence for each line is needed")
+
+
+def _describe_encoding(path: Path, number: int, line: bytes, start: int) -> str:
+    is_wide = number == 1 and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    likely = "utf-16" if is_wide else "windows-1252"
+    return (
+        f"{path.name}, line {number}: byte {start + 1} is 0x{line[start]:02x}, which is not utf-8; "
+        f"if the file is {likely}: iconv -f {likely} -t utf-8 {path.name} > NEW"
+    )
+
+
+def _count_lines(path: Path) -> int:
+    with path.open("rb") as lines:
+        return sum(1 for _ in lines)
 
 
 def _read_tmx(path: Path, languages: tuple[str, str]) -> Iterator[Pair]:
     """Read translation units one by one; a unit without both languages is passed over.
 
+    Raises:
+        ValueError: no unit has both; the message lists the languages that there are.
+
     Source: TMX 1.4b, LISA OSCAR 2005, elements tu, tuv and seg; `lang` is its TMX 1.1 name.
     """
-    # a translation memory is somebody's upload: no entities, no network
     units = etree.iterparse(
-        path, tag="{*}tu", resolve_entities=False, no_network=True, huge_tree=True
+        # a translation memory is somebody's upload: no entities, no network
+        path,
+        tag="{*}tu",
+        resolve_entities=False,
+        no_network=True,
+        huge_tree=True,
     )
+    found: Counter[str] = Counter()
+    is_empty = True
     for _, unit in units:
-        sides: dict[str, str] = {}
-        for variant in unit.iterfind("{*}tuv"):
-            language = (variant.get(XML_LANG) or variant.get("lang") or "").lower()
-            segment = variant.find("{*}seg")
-            if segment is not None:
-                etree.strip_elements(segment, *TMX_CODES, with_tail=False)
-            for wanted in languages:
-                is_wanted = language == wanted.lower() or language.startswith(f"{wanted.lower()}-")
-                if segment is not None and is_wanted:
-                    sides.setdefault(wanted, "".join(segment.itertext()))
-        unit.clear()
+        sides = dict(_read_unit(unit, languages, found))
+        _forget(unit)
         if len(sides) == 2:
+            is_empty = False
             yield sides[languages[0]], sides[languages[1]]
+    if is_empty:
+        listed = ", ".join(f"{language} ({count:,} units)" for language, count in found.items())
+        raise ValueError(
+            f"{path.name} has no unit with both {languages[0]} and {languages[1]}; "
+            f"it has {listed or 'no language at all'}"
+        )
 
 
-def _fault(pair: Pair, rules: CleaningRecipe) -> str | None:
-    shorter, longer = sorted(pair, key=len)
-    allowed = max(rules.min_ratio_characters, rules.max_ratio * len(shorter))
-    faults = {
-        "empty side": not shorter,
-        "too long": max(len(side.split()) for side in pair) > rules.max_words,
-        "lengths differ": len(longer) > allowed,
-        "broken characters": "\ufffd" in longer + shorter,
-        "hardly any letters": any(
-            sum(map(str.isalpha, side)) < MIN_LETTERS * len(side) for side in pair
-        ),
-        BOTH_EQUAL: pair[0] == pair[1] and len(pair[0].split()) > 1,
-    }
-    return next((reason for reason, is_so in faults.items() if is_so), None)
+def _read_unit(
+    unit: etree._Element, languages: tuple[str, str], found: Counter[str]
+) -> Iterator[tuple[str, str]]:
+    """Yield the sides of a unit by language, the first of each last, and count what it has."""
+    for variant in reversed(unit.findall("{*}tuv")):
+        language = (variant.get(XML_LANG) or variant.get("lang") or "").lower()
+        segment = variant.find("{*}seg")
+        if segment is None:
+            continue
+        found[language] += 1
+        etree.strip_elements(segment, *TMX_CODES, with_tail=False)
+        for wanted in languages:
+            if language == wanted.lower() or language.startswith(f"{wanted.lower()}-"):
+                yield wanted, "".join(segment.itertext())
+
+
+def _forget(unit: etree._Element) -> None:
+    # the empty shells of what was read before would fill the memory too
+    unit.clear()
+    while unit.getprevious() is not None:
+        del unit.getparent()[0]
 
 
 def _held_out(corpus: CorpusRecipe) -> tuple[HeldOutRecipe, ...]:
@@ -328,14 +400,9 @@ def _fingerprints(text: TextRecipe, corpora: Path, *, whole: bool) -> set[tuple[
     }
 
 
-def _fingerprint(side: str) -> str:
-    words = _PUNCTUATION.sub("", unicodedata.normalize("NFKC", side).lower()).split()
-    return " ".join(words)
-
-
 def _prints(pair: Pair, languages: tuple[str, str], *, whole: bool) -> Iterator[tuple[str, ...]]:
     sides = sorted(
-        (language, _fingerprint(side)) for language, side in zip(languages, pair, strict=True)
+        (language, fingerprint(side)) for language, side in zip(languages, pair, strict=True)
     )
     if whole:
         yield sides[0] + sides[1]

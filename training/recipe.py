@@ -481,14 +481,23 @@ def open_run(path: Path, corpora: Path, runs: Path, bundles: Path = BUNDLES) -> 
     Raises:
         ValueError: the file is not a recipe; the message names the key and what is wrong.
     """
+    run = read_run(path, corpora, runs, bundles)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    return run
+
+
+def read_run(path: Path, corpora: Path, runs: Path = Path("runs"), bundles: Path = BUNDLES) -> Run:
+    """Parse a recipe of which nothing is run yet: no folder is made.
+
+    Raises:
+        ValueError: the file is not a recipe; the message names the key and what is wrong.
+    """
     try:
         toml = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ValueError(f"{path}: {error}") from None
     recipe = parse_recipe(toml, str(path))
-    folder = runs / recipe.name
-    folder.mkdir(parents=True, exist_ok=True)
-    return Run(recipe, toml, corpora, folder, bundles)
+    return Run(recipe, toml, corpora, runs / recipe.name, bundles)
 
 
 def parse_recipe(toml: str, origin: str) -> Recipe:

@@ -115,6 +115,10 @@ class Trainer:
             self._save()
         return self.position
 
+    def close(self) -> None:
+        """Let go of what was begun for the next epoch; for those who stop in the middle of one."""
+        self._epochs.close()
+
     def _batches(self) -> Iterator[Batch]:
         while True:
             # drawn by one of the processes: all need the same

@@ -5,7 +5,7 @@ It knows neither HTTP nor settings; whoever opens it hands it numbers.
     Library.hold() -> Models.find(source, target) -> Translator.translate(text) -> Translation
 """
 
-from service.engine.detector import Detection
+from service.engine.detector import Detection, Detector
 from service.engine.hypothesis import FinishReason, SearchOptions
 from service.engine.library import Library
 from service.engine.model import EngineOptions, ModelDescription, open_translator
@@ -21,6 +21,7 @@ from service.engine.waiting_line import Priority
 
 __all__ = [
     "Detection",
+    "Detector",
     "EngineOptions",
     "FinishReason",
     "Library",

@@ -46,6 +46,10 @@ class Detector:
         language = next(each for each in self._languages if _base(each) == label)
         return Detection(language, float(confidence))
 
+    def knows(self, language: str) -> bool:
+        """Tell whether texts in this language, one of its own, can be recognised."""
+        return _base(language) in self._load().labels
+
     def _load(self) -> "LanguageIdentifier":
         with self._loading:
             if self._identifier is None:

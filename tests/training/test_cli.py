@@ -1,13 +1,17 @@
 """The command line of training: what it prints, and how it fails."""
 
+import json
 import shutil
 
 import pytest
 from typer.testing import CliRunner
 
+from models.bundle import Bundle
+from tests.training.phrases import phrases
+from training import sizes
 from training.cli import dragoman_train
 
-COMMANDS = ["prepare", "train", "evaluate", "export", "all", "back-translate"]
+COMMANDS = ["prepare", "train", "evaluate", "export", "all", "back-translate", "doctor"]
 
 
 def call(*arguments):
@@ -180,3 +184,73 @@ def test_bundle_that_does_not_translate_back_is_refused(toy, tiny_bundle):
 
     assert result.exit_code == 1
     assert "en-fr is not served" in result.stderr
+
+
+@pytest.fixture
+def memory(tmp_path, monkeypatch):
+    """A text of one's own, small enough for a network that is hardly one."""
+    monkeypatch.setattr(sizes, "SHAPES", (sizes.Shape(1, 2, 12, 8, 12),) * 2)
+    lines = "".join(f"{german}\t{english}\n" for german, english in phrases(300))
+    (tmp_path / "memory.tsv").write_text(lines, encoding="utf-8")
+    return tmp_path / "memory.tsv"
+
+
+def test_own_text_becomes_a_bundle_with_one_command(memory):
+    folders = ["--runs", memory.parent / "runs", "--bundles", memory.parent / "bundles"]
+    command = ["all", "--corpus", memory, "--from", "de", "--to", "en", "--minutes", 0.1, *folders]
+
+    first = call(*command)
+    bundle = Bundle.open(memory.parent / "bundles/memory-de-en/1")
+    again = call(*command)
+
+    assert (first.exit_code, again.exit_code) == (0, 0), first.stderr + again.stderr
+    assert "estimate: " in first.stderr
+    for shown in (first.stdout, again.stdout):
+        assert f"dragoman serve --bundles {memory.parent / 'bundles'}\n" in shown
+        assert [f"{name} CPU" in shown for name in bundle.manifest.variants] == [True] * 3
+    assert "published" not in again.stdout
+
+
+def test_own_text_that_is_nonsense_is_refused_with_advice(memory):
+    result = call("all", "--corpus", memory, "--from", "en", "--to", "de", "--runs", memory.parent)
+
+    assert result.exit_code == 1
+    assert "languages: the sides are exchanged" in result.stderr
+    assert "Exchange --from and --to" in result.stderr.splitlines()[-1]
+    assert [path.name for path in memory.parent.iterdir()] == ["memory.tsv"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["recipe.toml", "--corpus", "a.tsv"],
+        ["--corpus", "a.tsv"],
+        ["--corpus", "a.tsv", "--from", "de"],
+    ],
+)
+@pytest.mark.parametrize("command", ["all", "doctor"])
+def test_neither_recipe_nor_text_is_wrong_usage(command, arguments):
+    assert call(command, *arguments).exit_code == 2
+
+
+def test_doctor_says_ok_of_a_sound_text_and_lists_findings_as_json(memory):
+    command = ["doctor", "--corpus", memory, "--from", "de", "--to", "en"]
+
+    shown, listed = call(*command), call(*command, "--json")
+
+    assert (shown.exit_code, listed.exit_code) == (0, 0)
+    assert "300 read, 300 usable" in shown.stdout
+    (examination,) = json.loads(listed.stdout)
+    assert (examination["name"], examination["verdict"]) == ("memory.tsv", "look")
+
+
+def test_doctor_fails_on_a_recipe_that_leaks(toy):
+    toy.write("train", [("Ich sehe Haus.", "Yes"), *phrases(60)])
+    toy.write("test", [("ich sehe Haus", "I see house")])
+
+    result = call("doctor", toy.recipe(), "--corpora", toy.corpora)
+
+    assert result.exit_code == 1
+    assert "1 training pairs share a side" in result.stdout
+    assert not toy.runs.exists()

@@ -45,6 +45,46 @@ def test_files_with_unequal_numbers_of_lines_are_refused_by_name(tmp_path):
         list(read_pairs(describe(files=("a.de", "a.en")), tmp_path))
 
 
+def test_unequal_numbers_of_lines_are_told(tmp_path):
+    (tmp_path / "a.de").write_text("eins\nzwei\ndrei")
+    (tmp_path / "a.en").write_text("one\ntwo\n")
+
+    with pytest.raises(ValueError, match=r"3 lines and 2 lines: line N of both"):
+        list(read_pairs(describe(files=("a.de", "a.en")), tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "advice"),
+    [("utf-16", "line 1: byte 1 is 0xff.*iconv -f utf-16"), ("cp1252", "iconv -f windows-1252")],
+)
+def test_other_encodings_are_refused_with_advice(encoding, advice, tmp_path):
+    (tmp_path / "a.tsv").write_bytes("sch\u00f6n\tnice\n".encode(encoding))
+
+    with pytest.raises(ValueError, match=advice):
+        list(read_pairs(describe(tsv="a.tsv"), tmp_path))
+
+
+@pytest.mark.parametrize("form", [{"files": ("a", "a")}, {"tsv": "a"}], ids=["files", "tsv"])
+def test_empty_file_is_refused(form, tmp_path):
+    (tmp_path / "a").touch()
+
+    with pytest.raises(ValueError, match="mine: a is empty"):
+        list(read_pairs(describe(**form), tmp_path))
+
+
+def test_mark_of_byte_order_is_no_text(tmp_path):
+    (tmp_path / "a.tsv").write_bytes("\ufeffGuten Morgen\tGood morning\n".encode())
+
+    assert list(read_pairs(describe(tsv="a.tsv"), tmp_path)) == PAIRS[:1]
+
+
+def test_tmx_without_the_languages_is_refused_with_those_it_has(tmp_path):
+    body = UNIT.format("de-AT", "Hallo", "fr", "Salut") * 2
+
+    with pytest.raises(ValueError, match=r"both de and en; it has .*de-at \(2 units\)"):
+        read_tmx(body, tmp_path)
+
+
 def test_tsv_gives_its_first_two_columns(tmp_path):
     (tmp_path / "a.tsv").write_text("Guten Morgen\tGood morning\tCC BY\nDas Haus\tThe house\n")
 

@@ -41,3 +41,8 @@ def test_languages_that_nothing_tells_are_not_certain():
 @pytest.mark.parametrize("text", ["", " \n", "12 + 3 = 15", "!?"])
 def test_text_without_letters_is_of_no_certain_language(detector, text):
     assert detector.detect(text).confidence == 0
+
+
+@pytest.mark.parametrize(("language", "is_known"), [("de-AT", True), ("en", True), ("xx", False)])
+def test_it_says_which_of_its_languages_it_recognises(detector, language, is_known):
+    assert detector.knows(language) == is_known
