@@ -46,6 +46,8 @@ SAMPLE = 2000
 """Pairs that tell the usual ratio of lengths."""
 TIMED_STEPS = 1000
 """Steps of the recipe that is only timed; more than are."""
+FEW_PASSES = 5
+"""Below which a small text has hardly been read; a warning says so before the training."""
 LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]+)*")
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 WORDS = (80, 200)
@@ -283,7 +285,8 @@ class Measuring:
         )
         if not duration.is_complete:
             wanted = math.ceil(duration.complete_seconds / 60)
-            self._tell(f"more time helps: up to --minutes {wanted:,} the model gets better")
+            few = "these passes are too few to learn much: " if duration.passes < FEW_PASSES else ""
+            self._tell(f"{few}up to --minutes {wanted:,} the model gets better")
 
     def _run(self, toml: str) -> Run:
         recipe = parse_recipe(toml, str(self._folder / RECIPE))
