@@ -52,6 +52,10 @@ Teachers = Annotated[
         "translate together."
     ),
 ]
+Seed = Annotated[
+    int | None,
+    typer.Option(help="Repeat the recipe with another seed, in a run of its own."),
+]
 WeightsFrom = Annotated[
     Path | None,
     typer.Option(help="Published bundle to take the weights of, instead of a checkpoint."),
@@ -137,37 +141,48 @@ dragoman_train = typer.Typer(
 
 @dragoman_train.command()
 def prepare(
-    recipe: RecipeFile, corpora: Corpora = HERE, runs: Runs = RUNS, bundles: Bundles = BUNDLES
+    recipe: RecipeFile,
+    corpora: Corpora = HERE,
+    runs: Runs = RUNS,
+    bundles: Bundles = BUNDLES,
+    seed: Seed = None,
 ) -> None:
     """Clean the text, check it for leaks, learn the vocabulary and encode."""
-    _prepare(open_run(recipe, corpora, runs, bundles))
+    _prepare(open_run(recipe, corpora, runs, bundles, seed))
 
 
 @dragoman_train.command()
 def train(
-    recipe: RecipeFile, corpora: Corpora = HERE, runs: Runs = RUNS, bundles: Bundles = BUNDLES
+    recipe: RecipeFile,
+    corpora: Corpora = HERE,
+    runs: Runs = RUNS,
+    bundles: Bundles = BUNDLES,
+    seed: Seed = None,
 ) -> None:
     """Train the network on what was prepared, or go on after an interruption."""
-    _train(open_run(recipe, corpora, runs, bundles))
+    _train(open_run(recipe, corpora, runs, bundles, seed))
 
 
 @dragoman_train.command()
-def evaluate(recipe: RecipeFile, corpora: Corpora = HERE, runs: Runs = RUNS) -> None:
+def evaluate(
+    recipe: RecipeFile, corpora: Corpora = HERE, runs: Runs = RUNS, seed: Seed = None
+) -> None:
     """Score the best checkpoint on the dev text, greedily, without a bundle."""
-    _evaluate(open_run(recipe, corpora, runs))
+    _evaluate(open_run(recipe, corpora, runs, seed=seed))
 
 
 @dragoman_train.command()
-def export(
+def export(  # noqa: PLR0913, PLR0917  # one parameter for each flag
     recipe: RecipeFile,
     corpora: Corpora = HERE,
     runs: Runs = RUNS,
     bundles: Bundles = BUNDLES,
     weights_from: WeightsFrom = None,
     ensemble: Members = None,
+    seed: Seed = None,
 ) -> None:
     """Publish the best checkpoint: parity gate, sweep, gate of the variants, scores, card."""
-    _export(open_run(recipe, corpora, runs, bundles), weights_from, ensemble or [])
+    _export(open_run(recipe, corpora, runs, bundles, seed), weights_from, ensemble or [])
 
 
 @dragoman_train.command()
@@ -218,6 +233,7 @@ def run_all(  # noqa: PLR0913, PLR0917  # one parameter for each flag
     minutes: Annotated[
         float, typer.Option(min=0.1, help="With --corpus: most minutes of training.")
     ] = 60.0,
+    seed: Seed = None,
 ) -> None:
     """Prepare, train and export: by a recipe, or a text of your own with --corpus.
 
@@ -230,8 +246,8 @@ def run_all(  # noqa: PLR0913, PLR0917  # one parameter for each flag
         _train_own(replace(own, both=both, name=name, version=version), runs, bundles, minutes)
         return
     assert recipe is not None, "checked above"
-    run = open_run(recipe, corpora, runs, bundles)
-    check_version(run, bundles)  # before hours of training, not after them
+    run = open_run(recipe, corpora, runs, bundles, seed)
+    check_version(run, run.destination)  # before hours of training, not after them
     _prepare(run)
     _train(run)
     _export(run)
@@ -252,7 +268,7 @@ def distill(
     from training.teachers import TeacherBundles  # noqa: PLC0415
 
     run = open_run(recipe, corpora, runs, bundles)
-    check_version(run, bundles)  # before hours of training, not after them
+    check_version(run, run.destination)  # before hours of training, not after them
     place = _place(run)
     with console.status("reading"):
         distiller = Distiller(run, [open_expert(path, place) for path in teacher])
@@ -465,7 +481,7 @@ def _export(
     from training.trained import load_network, trained_of_bundle, trained_of_run  # noqa: PLC0415
 
     _refuse_several()
-    check_version(run, run.bundles)
+    check_version(run, run.destination)
     if members:
         place = _place(run)
         trained = ensemble_of(run, [open_expert(path, place) for path in members], place)
@@ -474,8 +490,9 @@ def _export(
     else:
         trained = trained_of_run(run, *load_network(run, _machine()))
         trained = replace(trained, distillation=distillation)
-    bundle = export(run, trained, run.bundles, console)
-    output.print(f"published {bundle.identity} in {bundle.path}", soft_wrap=True)
+    bundle = export(run, trained, run.destination, console)
+    verb = "published" if run.recipe.export.publish else "kept"
+    output.print(f"{verb} {bundle.identity} in {bundle.path}", soft_wrap=True)
     return bundle
 
 

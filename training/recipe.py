@@ -19,12 +19,15 @@ from training.attention import AttentionKind
 from training.cells import CellKind
 from training.dropout import DropoutKind
 from training.protocol import ProtocolName
+from training.variation import vary
 
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]+)*$")]
 Probability = Annotated[float, Field(ge=0, lt=1)]
 
 BUNDLES = Path("models/bundles")
 """Where bundles are published unless told otherwise."""
+SEED = "-seed-"
+"""Between the name of a recipe and the seed that it is repeated with, in the name of a run."""
 
 
 class Section(BaseModel):
@@ -379,6 +382,8 @@ class ShortlistRecipe(Section):
 class ExportRecipe(Section):
     """What is tried and promised when the bundle is made."""
 
+    publish: bool = True
+    """Whether others may have the bundle; it stays in the run's folder else."""
     beams: tuple[Annotated[int, Field(ge=1, le=16)], ...] = (1, 2, 4, 6)
     length_penalties: tuple[Annotated[float, Field(ge=0, le=3)], ...] = (0.6, 1.0, 1.4)
     sweep_sentences: int = Field(default=1000, ge=1)
@@ -465,6 +470,11 @@ class Run:
         return self.folder / "checkpoints"
 
     @property
+    def destination(self) -> Path:
+        """Where its bundle goes: to the published ones, or beside the checkpoints."""
+        return self.bundles if self.recipe.export.publish else self.folder / "bundles"
+
+    @property
     def ancestor(self) -> Path | None:
         """Folder of the bundle that training starts from, if it starts from one."""
         identity = self.recipe.training.init_from
@@ -475,18 +485,30 @@ class Run:
         return self.corpora / path
 
 
-def open_run(path: Path, corpora: Path, runs: Path, bundles: Path = BUNDLES) -> Run:
+def open_run(
+    path: Path, corpora: Path, runs: Path, bundles: Path = BUNDLES, seed: int | None = None
+) -> Run:
     """Parse a recipe; its run's folder is `runs/NAME`, made if it is not there.
+
+    Args:
+        seed: Another than the recipe's repeats it: in `runs/NAME-seed-SEED`, where the bundle
+            stays, for it is the same version again.
 
     Raises:
         ValueError: the file is not a recipe; the message names the key and what is wrong.
     """
-    run = read_run(path, corpora, runs, bundles)
+    run = read_run(path, corpora, runs, bundles, seed)
     run.folder.mkdir(parents=True, exist_ok=True)
     return run
 
 
-def read_run(path: Path, corpora: Path, runs: Path = Path("runs"), bundles: Path = BUNDLES) -> Run:
+def read_run(
+    path: Path,
+    corpora: Path,
+    runs: Path = Path("runs"),
+    bundles: Path = BUNDLES,
+    seed: int | None = None,
+) -> Run:
     """Parse a recipe of which nothing is run yet: no folder is made.
 
     Raises:
@@ -497,7 +519,12 @@ def read_run(path: Path, corpora: Path, runs: Path = Path("runs"), bundles: Path
     except OSError as error:
         raise ValueError(f"{path}: {error}") from None
     recipe = parse_recipe(toml, str(path))
-    return Run(recipe, toml, corpora, runs / recipe.name, bundles)
+    folder = runs / recipe.name
+    if seed is not None and seed != recipe.training.seed:
+        toml = vary(toml, {"training": {"seed": seed}, "export": {"publish": False}})
+        recipe = parse_recipe(toml, str(path))
+        folder = runs / f"{recipe.name}{SEED}{seed}"
+    return Run(recipe, toml, corpora, folder, bundles)
 
 
 def parse_recipe(toml: str, origin: str) -> Recipe:

@@ -88,6 +88,18 @@ def test_exported_from_the_checkpoint_and_again_from_the_bundle(toy):
     assert weights[0] == weights[1]
 
 
+def test_repetition_with_another_seed_publishes_nothing(toy):
+    bundles = toy.corpora / "bundles"
+    changes = {"export__beams": [1], "export__variants": ["fp32"]}
+    folders = ["--corpora", toy.corpora, "--runs", toy.runs, "--bundles", bundles]
+
+    result = call("all", toy.recipe(**changes), *folders, "--seed", "2")
+
+    assert result.exit_code == 0
+    assert f"kept toy/1 in {toy.runs / 'toy-seed-2/bundles/toy/1'}\n" in result.stdout
+    assert not bundles.exists()
+
+
 def test_bundle_that_is_not_there_is_told_by_its_name(toy):
     result = call("export", toy.recipe(), "--weights-from", toy.corpora / "nowhere")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import training
-from training.recipe import open_run
+from training.recipe import open_run, parse_recipe
 
 RECIPES = sorted((Path(training.__file__).parent / "recipes").glob("*.toml"))
 FILES = ["train.de", "train.en"]
@@ -179,6 +179,39 @@ def test_run_has_a_folder_named_by_the_recipe(toy):
 
     assert run.folder == toy.runs / "other"
     assert run.folder.is_dir()
+
+
+def test_another_seed_is_a_run_of_its_own_that_differs_in_nothing_else(toy):
+    run = open_run(toy.recipe(), toy.corpora, toy.runs, toy.corpora / "published", seed=7)
+
+    assert run.folder == toy.runs / "toy-seed-7"
+    assert run.destination == run.folder / "bundles"
+    assert run.recipe.training.seed == 7
+    assert parse_recipe(run.toml, "run") == run.recipe
+    without = {"training": {"seed"}, "export": {"publish"}}
+    assert run.recipe.model_dump(exclude=without) == toy.open().recipe.model_dump(exclude=without)
+
+
+@pytest.mark.parametrize("seed", [None, 1])
+def test_seed_of_the_recipe_is_the_run_itself(seed, toy):
+    run = open_run(toy.recipe(), toy.corpora, toy.runs, toy.corpora / "published", seed=seed)
+
+    assert run.folder == toy.runs / "toy"
+    assert run.destination == toy.corpora / "published"
+
+
+def test_bundle_that_may_not_be_published_stays_in_its_run(toy):
+    run = toy.open(export__publish=False)
+
+    assert run.destination == toy.runs / "toy" / "bundles"
+
+
+def test_nothing_learnt_from_multi30k_is_published(tmp_path):
+    for path in RECIPES:
+        run = open_run(path, tmp_path, tmp_path)
+        files = [str(file) for text in run.recipe.corpus.train for file in text.paths]
+        is_kept = run.destination == run.folder / "bundles"
+        assert is_kept or not any("multi30k" in file for file in files)
 
 
 def test_hash_follows_the_text_of_the_recipe(toy):
