@@ -57,6 +57,7 @@ OWNERS = {
     "sacrebleu": {"service.evaluation"},
     "sacremoses": {"training.protocol"},
     "lxml": {"training.corpus"},
+    "matplotlib": {"training.plots"},
     "prometheus_client": {"service.metrics", "service.api.operations"},
     "structlog": {"service.logs"},
     "pydantic_settings": {"service.settings"},

@@ -5,7 +5,7 @@ Rendered from the manifest alone, so the two cannot disagree.
 Source: Mitchell et al. 2019, "Model Cards for Model Reporting", section 4.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from models.bundle import (
     Ancestor,
@@ -18,6 +18,7 @@ from models.bundle import (
     VariantName,
 )
 from training.gate import mean_bleu, without
+from training.markdown import render_table
 from training.protocol import LC_TOK_BLEU
 
 VARIANTS: dict[VariantName, str] = {
@@ -71,7 +72,7 @@ def _network(manifest: Manifest) -> str:
         rows.append(("between layers", ", ".join(between)))
     if manifest.provenance.ensemble:
         rows.insert(0, ("networks", f"{len(manifest.provenance.ensemble)}; sizes of the first"))
-    return f"## Network\n\n{_table(('', ''), rows)}"
+    return f"## Network\n\n{render_table(('', ''), rows)}"
 
 
 def _vocabulary(manifest: Manifest) -> str:
@@ -91,7 +92,7 @@ def _variants(manifest: Manifest) -> str:
         (name, VARIANTS[name], f"{sum(file.size_bytes for file in variant.files) / 1e6:.1f} MB")
         for name, variant in manifest.variants.items()
     ]
-    table = _table(("variant", "for", "size"), rows)
+    table = render_table(("variant", "for", "size"), rows)
     return "\n\n".join(["## Variants", table, *_costs(manifest)])
 
 
@@ -131,7 +132,7 @@ def _cost_table(reference: str, costs: Mapping[str, Cost]) -> str:
             line = lines.setdefault(place, [f"{compared:.2f}"])
             line.append(_beside(score, compared))
     header = ("direction", "search", "metric", reference, *costs)
-    return _table(header, [(*place, *figures) for place, figures in lines.items()])
+    return render_table(header, [(*place, *figures) for place, figures in lines.items()])
 
 
 def _place(row: CostRow) -> tuple[str, ...]:
@@ -155,7 +156,7 @@ def _scores(manifest: Manifest) -> str:
     return (
         "## Scores\n\nMeasured on detokenised text through the service's engine, every line of "
         "each test set; `dragoman evaluate` repeats them.\n\n"
-        f"{_table(header, rows)}\n\n"
+        f"{render_table(header, rows)}\n\n"
         f"{_how_to_read(manifest.scores)}sacreBLEU signatures: {', '.join(signatures)}."
     )
 
@@ -196,7 +197,7 @@ def _sweep(manifest: Manifest) -> str:
         "## Choice of the search\n\n"
         f"BLEU of fp32 on {sweep.test_set} ({sweep.sentences:,} sentences in all), mean of the "
         "directions. The best became the default; of those within a twentieth of a point of it, "
-        f"the smallest beam.\n\n{_table(('beam', 'length penalty', 'BLEU'), rows)}"
+        f"the smallest beam.\n\n{render_table(('beam', 'length penalty', 'BLEU'), rows)}"
     )
 
 
@@ -205,7 +206,7 @@ def _data(manifest: Manifest) -> str:
         (data.name, f"{data.pairs:,}", data.licence, data.attribution)
         for data in manifest.provenance.data
     ]
-    table = _table(("corpus", "pairs used", "licence", "attribution"), rows)
+    table = render_table(("corpus", "pairs used", "licence", "attribution"), rows)
     return "\n\n".join(["## Training data", table, *_synthetic(manifest)])
 
 
@@ -293,12 +294,3 @@ def _limits(manifest: Manifest) -> str:
 
 def _arrow(direction: Direction) -> str:
     return f"{direction.source} to {direction.target}"
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")

@@ -1,4 +1,4 @@
-"""The `dragoman-train` command: prepare, train, evaluate, export, or all of them.
+"""The `dragoman-train` command: prepare, train, evaluate, export, or all of them; and tables.
 
 Results go to stdout, progress to stderr. Exit status: 0 done, 1 failed, 2 wrong usage,
 130 interrupted. Repeating a command after an interruption goes on where it stopped.
@@ -23,6 +23,7 @@ from training.recipe import BUNDLES, Run, open_run, read_run
 
 if TYPE_CHECKING:
     from service.evaluation import Metric
+    from training.ablation import Ablation
     from training.back_translation import BackTranslation
     from training.comparison import Row
     from training.corpus import Report
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from training.experts import Place
     from training.findings import Examination
     from training.own_text import OwnText
+    from training.tables import Table as Tabulated
     from training.teachers import TeacherBundles
 
 output = Console()
@@ -88,6 +90,14 @@ To = Annotated[
     typer.Option("--to", metavar="LANGUAGE", help="Language of the second, to translate into."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+RecipeFiles = Annotated[list[Path], typer.Argument(help="Recipes, TOML files.")]
+AblationFile = Annotated[Path, typer.Argument(help="Ablation, a TOML file that names a recipe.")]
+Only = Annotated[
+    list[str] | None, typer.Option(help="Train this row only; may be given several times.")
+]
+Jobs = Annotated[int, typer.Option(min=1, help="Trainings at a time, each a process.")]
+Markdown = Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")]
+Save = Annotated[bool, typer.Option("--save", help="Keep the figures in results/ beside the file.")]
 
 HERE = Path()
 RUNS = Path("runs")
@@ -304,6 +314,54 @@ def back_translate(  # noqa: PLR0913, PLR0917  # one parameter for each flag
     _back_translate(task, open_run(recipe, corpora, runs))
 
 
+@dragoman_train.command()
+def scores(
+    recipes: RecipeFiles,
+    runs: Runs = RUNS,
+    bundles: Bundles = BUNDLES,
+    *,
+    markdown: Markdown = False,
+    save: Save = False,
+) -> None:
+    """Show what the bundles of recipes scored on their tests, with all seeds there are."""
+    from training import results, tables  # noqa: PLC0415
+
+    rows = []
+    for path in recipes:
+        recipe = results.read_recipe(path)
+        found = results.collect_result(recipe, runs, bundles)
+        if save and found is not None:
+            found.write(results.result_file(path))
+        rows.append((path.stem, recipe, found or results.load_result(path)))
+    _show(tables.tabulate_results(rows), markdown=markdown)
+
+
+@dragoman_train.command()
+def ablate(  # noqa: PLR0913  # one parameter for each flag
+    file: AblationFile,
+    corpora: Corpora = HERE,
+    runs: Runs = RUNS,
+    bundles: Bundles = BUNDLES,
+    only: Only = None,
+    jobs: Jobs = 1,
+    *,
+    markdown: Markdown = False,
+    save: Save = False,
+) -> None:
+    """Train every row of an ablation on one budget and compare them on dev, never on tests."""
+    from training import results, tables  # noqa: PLC0415
+    from training.ablation import collect, open_ablation  # noqa: PLC0415
+
+    ablation = open_ablation(file, corpora, runs, bundles)
+    _train_rows(ablation, only or [], jobs)
+    found = collect(ablation)
+    tables.write_ablation(found, runs / ablation.name)
+    if save:
+        found.write(results.result_file(file))
+        tables.draw_ablation(found, results.result_file(file).with_suffix(".png"))
+    _show(tables.tabulate_ablation(found), markdown=markdown)
+
+
 def main() -> None:
     """Run the command line."""
     dragoman_train()
@@ -496,6 +554,25 @@ def _export(
     return bundle
 
 
+def _train_rows(ablation: "Ablation", only: Sequence[str], jobs: int) -> None:
+    from training.ablation import choose_trials  # noqa: PLC0415
+    from training.trials import prepare_trials, train_trials  # noqa: PLC0415
+
+    trials = choose_trials(ablation, only)
+    with console.status("preparing"):
+        prepare_trials(trials)
+    results = train_trials(trials, ablation.recipe.budget, jobs, _machine())
+    with console.status(f"training {len(trials)} rows"):
+        for count, result in enumerate(results, 1):
+            came = result.failure or f"dev BLEU {result.dev_bleu:.2f}"
+            console.print(
+                f"{count} of {len(trials)}  {result.row}, seed {result.seed}: {came}, "
+                f"{result.steps:,} steps, {result.minutes:.1f} minutes",
+                highlight=False,
+                soft_wrap=True,
+            )
+
+
 def _place(run: Run) -> "Place":
     from training.experts import Place  # noqa: PLC0415
 
@@ -522,6 +599,18 @@ def _machine(processes: int = 1) -> str:
 def _print_report(report: "Report") -> None:
     output.print(report.name, highlight=False, soft_wrap=True)
     output.print(_report_table(report))
+
+
+def _show(table: "Tabulated", *, markdown: bool) -> None:
+    if markdown:
+        output.print(table.markdown(), markup=False, highlight=False, soft_wrap=True)
+        return
+    shown = Table(caption=f"--markdown adds {', '.join(table.header[table.num_short :])}")
+    for column in table.header[: table.num_short]:
+        shown.add_column(column, overflow="fold")
+    for row in table.rows:
+        shown.add_row(*map(escape, row[: table.num_short]))
+    output.print(shown)
 
 
 def _report_table(report: "Report") -> Table:

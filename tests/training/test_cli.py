@@ -100,6 +100,50 @@ def test_repetition_with_another_seed_publishes_nothing(toy):
     assert not bundles.exists()
 
 
+def test_scores_are_shown_and_kept_beside_the_recipe(toy):
+    changes = {"export__beams": [1], "export__variants": ["fp32"], "export__publish": False}
+    folders = ["--runs", toy.runs, "--bundles", toy.corpora / "bundles"]
+    call("all", toy.recipe(**changes), "--corpora", toy.corpora, *folders)
+
+    shown = call("scores", toy.corpora / "toy.toml", *folders)
+    kept = call("scores", toy.corpora / "toy.toml", *folders, "--markdown", "--save")
+    shutil.rmtree(toy.runs)
+    read = call("scores", toy.corpora / "toy.toml", *folders, "--markdown")
+
+    assert "toy test" in " ".join(shown.stdout.split())
+    assert "| toy | de to en | toy test |" in kept.stdout
+    assert (toy.corpora / "results" / "toy.json").exists()
+    assert read.stdout == kept.stdout
+
+
+def test_scores_of_what_was_not_trained_are_not_measured(toy):
+    result = call("scores", toy.recipe(), "--runs", toy.runs, "--bundles", toy.corpora)
+
+    assert result.exit_code == 0
+    assert "measured" in result.stdout
+
+
+def test_ablation_is_trained_row_by_row_and_shown(toy):
+    toy.recipe()
+    path = toy.corpora / "ablation-toy.toml"
+    path.write_text(
+        'recipe = "toy.toml"\nbudget.steps = 3\n'
+        '[[rows]]\nname = "lstm"\nreason = "why"\nnetwork.cell = "lstm"\n'
+    )
+    folders = ["--corpora", toy.corpora, "--runs", toy.runs]
+
+    first = call("ablate", path, *folders, "--only", "lstm")
+    second = call("ablate", path, *folders, "--markdown", "--save")
+    third = call("ablate", path, *folders, "--markdown")
+
+    assert "1 of 1  lstm, seed 1: dev BLEU" in first.stderr
+    assert "1 of 1  base, seed 1: dev BLEU" in second.stderr
+    assert "| network.cell = lstm | why |" in second.stdout
+    assert third.stdout == second.stdout
+    for folder in (toy.runs / "ablation-toy", toy.corpora / "results"):
+        assert {"ablation-toy.json", "ablation-toy.png"} <= {p.name for p in folder.iterdir()}
+
+
 def test_bundle_that_is_not_there_is_told_by_its_name(toy):
     result = call("export", toy.recipe(), "--weights-from", toy.corpora / "nowhere")
 

@@ -9,7 +9,11 @@ import training
 from training.recipe import parse_recipe
 from training.variation import vary
 
-RECIPES = sorted((Path(training.__file__).parent / "recipes").glob("[!a]*.toml"))
+RECIPES = [
+    path
+    for path in sorted((Path(training.__file__).parent / "recipes").glob("*.toml"))
+    if not path.name.startswith("ablation-")
+]
 TOML = """
 name = "toy"  # says "toy"
 version = 1
