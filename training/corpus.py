@@ -258,7 +258,7 @@ def _load(
             order = 1 if text.languages[0] == direction[0] else -1
             pairs = [pair[::order] for pair in read_pairs(text, corpora)]
             sides = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-            held = HeldOut(text.name, *direction, *sides, protocols=text.protocols)
+            held = HeldOut(text.title, *direction, *sides, protocols=text.protocols)
             loaded.append(_join(held, text.joined))
     return loaded
 
@@ -271,13 +271,7 @@ def _join(text: HeldOut, count: int) -> HeldOut:
         [" ".join(lines[i : i + count]) for i in range(0, len(lines), count)]
         for lines in (text.sources, text.references)
     )
-    return replace(
-        text,
-        name=f"{text.name}, {count} lines joined",
-        sources=sources,
-        references=references,
-        split_sentences=False,
-    )
+    return replace(text, sources=sources, references=references, split_sentences=False)
 
 
 def _read_files(first: Path, second: Path) -> Iterator[Pair]:

@@ -111,6 +111,11 @@ class HeldOutRecipe(TextRecipe):
             raise ValueError(f"{self.name}: protocols must name detok")
         return self
 
+    @property
+    def title(self) -> str:
+        """Its name in scores, with what is done to its lines."""
+        return self.name if self.joined == 1 else f"{self.name}, {self.joined} lines joined"
+
 
 class CleaningRecipe(Section):
     """What makes a training pair unusable. Words are what white space separates."""

@@ -127,7 +127,7 @@ def _rows_of_recipe(name: str, recipe: Recipe, result: Result | None) -> Iterato
     for source, target in recipe.corpus.directions:
         for test in recipe.corpus.tests:
             if set(test.languages) == {source, target}:
-                place = name, f"{source} to {target}", test.name
+                place = name, f"{source} to {target}", test.title
                 yield (*place, *_figures(result, *place[1:]))
 
 

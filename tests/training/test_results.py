@@ -102,6 +102,20 @@ def test_table_of_what_was_not_measured_says_so(toy):
     assert [row[:4] for row in table.rows] == [("toy", "de to en", "toy test", "not measured")]
 
 
+def test_table_names_test_sets_as_scores_do(toy):
+    test = {"name": "toy test", "languages": ["de", "en"], "files": ["test.de", "test.en"]}
+    path = toy.recipe(**CHANGES, corpus__tests=[test, test | {"joined": 2}])
+    bundle = publish(toy, path, 1)
+
+    recipe = read_recipe(path)
+    result = collect_result(recipe, toy.runs, toy.corpora / "bundles")
+
+    table = tabulate_results([("toy", recipe, result)])
+    named = dict.fromkeys(score.test_set for score in bundle.manifest.scores)
+    assert [row[2] for row in table.rows] == list(named)
+    assert not any("not measured" in row for row in table.rows)
+
+
 def test_missing_recipe_is_told_by_its_name(tmp_path):
     with pytest.raises(ValueError, match=r"missing\.toml"):
         read_recipe(tmp_path / "missing.toml")
