@@ -173,7 +173,8 @@ def _how_to_read(scores: Sequence[Score]) -> str:
     if any(score.metric == LC_TOK_BLEU for score in scores):
         said += (
             f"{LC_TOK_BLEU} compares text that is lower-cased, punctuation-normalised and "
-            "tokenised as Moses does, as the literature on Multi30k does. "
+            "tokenised as Moses does, as the literature on Multi30k does; `dragoman evaluate` "
+            "does not compute it. "
         )
     return said
 
