@@ -24,16 +24,6 @@ FILES = sorted((Path(training.__file__).parent / "recipes").glob("ablation-*.tom
 ROWS = [(path, row) for path in FILES for row in read_ablation(path)[1]]
 # Rows whose options are written at the same time as these lines. To be emptied when all are in.
 TO_COME = {
-    "dropout-context",
-    "independent-dropout",
-    "weight-drop",
-    "r-drop",
-    "case-markup",
-    "layer-norm",
-    "residual",
-    "three-layers-residual",
-    "three-layers-residual-context-first",
-    "four-heads",
     "average-of-the-best",
     "sgd",
     "adagrad",
