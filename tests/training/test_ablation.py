@@ -22,18 +22,6 @@ from training.trials import prepare_trials, train_trials
 
 FILES = sorted((Path(training.__file__).parent / "recipes").glob("ablation-*.toml"))
 ROWS = [(path, row) for path in FILES for row in read_ablation(path)[1]]
-# Rows whose options are written at the same time as these lines. To be emptied when all are in.
-TO_COME = {
-    "average-of-the-best",
-    "sgd",
-    "adagrad",
-    "rmsprop",
-    "adamw",
-    "cosine",
-    "plateau",
-    "clip-by-value",
-    "no-clipping",
-}
 
 ABLATION = """
 recipe = "toy.toml"
@@ -77,12 +65,7 @@ def train(ablation, only=(), jobs=1):
 
 @pytest.mark.parametrize(("path", "row"), ROWS, ids=lambda each: getattr(each, "name", None))
 def test_row_of_a_shipped_ablation_is_a_recipe(path, row):
-    try:
-        recipe = parse_recipe(row.toml, f"{path.name}: {row.name}")
-    except ValueError:
-        if row.name in TO_COME:
-            pytest.skip("its options are not in the recipe yet")
-        raise
+    recipe = parse_recipe(row.toml, f"{path.name}: {row.name}")
 
     assert not recipe.export.publish
 
