@@ -202,8 +202,7 @@ class Tokenizer:
         For BPE each merge is skipped with probability `dropout`; for unigram it is the
         smoothing exponent of the distribution over segmentations.
 
-        Raises:
-            RuntimeError: the vocabulary is of characters or words, which have one segmentation.
+        Characters and words have one segmentation only.
 
         Source: Provilkov et al. 2020, "BPE-Dropout", section 3; Kudo 2018, section 3.1.
         """

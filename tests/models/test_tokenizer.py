@@ -1,11 +1,17 @@
 """Text to ids and back, and what no text can do."""
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from models.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, normalise, target_tag
 
+ROOT = Path(__file__).parents[2]
 TEXTS = [
     "Das Haus am See ist alt und sch\u00f6n.",
     "The house at the lake is old and beautiful.",
@@ -298,6 +304,21 @@ def test_samples_with_inline_case_have_the_same_text(kind, inline):
     assert sampled != [tokenizer.encode(text) for text in TEXTS]
 
 
-def test_characters_cannot_be_segmented_otherwise(tokenizers):
-    with pytest.raises(RuntimeError, match="not available"):
-        tokenizers["char"].sample(TEXTS, 0.3, seed=1)
+SAMPLE_ELSEWHERE = """
+import sys
+from pathlib import Path
+from models.tokenizer import Tokenizer
+
+tokenizer = Tokenizer.open(Path(sys.argv[1]), "NFC")
+print(tokenizer.sample(sys.argv[2:], 0.3, seed=5))
+"""
+
+
+@pytest.mark.parametrize("kind", ["bpe", "unigram"])
+def test_samples_are_equal_in_every_process(kind, tokenizers, tmp_path):
+    tokenizers[kind].save(tmp_path / "model")
+    command = [sys.executable, "-c", SAMPLE_ELSEWHERE, str(tmp_path / "model"), *TEXTS]
+
+    sampled = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    assert json.loads(sampled) == tokenizers[kind].sample(TEXTS, 0.3, seed=5)
