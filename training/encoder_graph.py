@@ -76,20 +76,34 @@ class OperatorEncoder(EncoderGraph):
         graph = self.graph
         source_SN = graph.node("Transpose", [source_NS], "source_SN", perm=[1, 0])
         x_SNI = self.look_up("source_embedding", source_SN, "embedded_SNE").tensor
-        total_SNM = None
-        for layer in range(self.plan.encoder_layers):
+        total_SNM, top = None, self.plan.encoder_layers - 1
+        for layer in range(top + 1):
             y_S2ND, last_2ND = self._layer(layer, x_SNI, lengths_N)
-            if layer < self.plan.encoder_layers - 1 or not self.plan.is_plain:
+            if layer < top:
                 both_SNM = self._join(y_S2ND, f"memory{layer}_SNM", [0, 2, 1, 3])
                 total_SNM, x_SNI = self.pass_on(layer, both_SNM, total_SNM, self.memory_size)
-        # Recurrences want positions first; whoever reads the memory wants sentences first.
-        if self.plan.is_plain:
-            memory_NSM = self._join(y_S2ND, "memory_NSM", [2, 0, 1, 3])
-        else:
-            memory_NSM = graph.node("Transpose", [x_SNI], "memory_NSM", perm=[1, 0, 2])
+        memory_NSM = self._memory(y_S2ND, total_SNM)
         last_N2D = graph.node("Transpose", [last_2ND], "last_N2D", perm=[1, 0, 2])
         last_NM = graph.node("Reshape", [last_N2D, graph.integers(0, -1)], "last_NM")
         return memory_NSM, Factor(last_NM)
+
+    def _memory(self, y_S2ND: str, below_SNM: str | None) -> str:
+        """Add `memory_NSM`: what the top layer passes on.
+
+        Recurrences want positions first; whoever reads the memory wants sentences first. They
+        come first before the rest: ONNX Runtime 1.31 crashes when it loads an ensemble in half
+        precision whose memories are transposed at last.
+        """
+        graph, permuted = self.graph, [2, 0, 1, 3]
+        if self.plan.is_plain:
+            return self._join(y_S2ND, "memory_NSM", permuted)
+        below_NSM = None
+        if self.plan.residual and below_SNM is not None:
+            below_NSM = graph.node("Transpose", [below_SNM], "below_NSM", perm=[1, 0, 2])
+        both_NSM = self._join(y_S2ND, "both_NSM", permuted)
+        top = self.plan.encoder_layers - 1
+        _, read_NSM = self.pass_on(top, both_NSM, below_NSM, self.memory_size)
+        return graph.node("Identity", [read_NSM], "memory_NSM")
 
     def _layer(self, layer: int, x_SNI: str, lengths_N: str) -> tuple[str, str]:
         graph = self.graph

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.training.tiny_graphs import (
+    DEEP_PLANS,
     TINY,
     Graphs,
     build,
@@ -22,6 +23,7 @@ HEADED = replace(LSTM, attention_heads=2)
 DOT = Plan("gru", "dot", 1, 1)
 TEAMS = {
     "alike": [(GRU, TINY), (GRU, TINY)],
+    "of deep and plain ones": [(DEEP_PLANS[-1], TINY), (DEEP_PLANS[-2], TINY), (GRU, TINY)],
     "of two kinds": [(GRU, TINY), (HEADED, replace(TINY, D=6, H=7, A=4, E=5))],
     "of three": [
         (HEADED, replace(TINY, A=8)),
