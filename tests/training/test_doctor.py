@@ -224,7 +224,7 @@ def test_leaks_of_a_recipe_stop(toy):
     train, dev, test = examine_run(toy.open())
 
     leak = {finding.name: finding for finding in train.findings}["leakage into toy test"]
-    assert (leak.verdict, leak.said) == ("stop", "1 training pairs share a side")
+    assert (leak.verdict, leak.said) == ("stop", "1 training pairs share a side (1.7 %)")
     assert (dev.name, test.name) == ("toy dev", "toy test")
 
 
