@@ -87,6 +87,11 @@ class TranslateRequest(BaseModel):
         description="Weight of the penalty for source tokens that are left untranslated; matters "
         "with a beam. 0 turns it off.",
     )
+    split_sentences: bool = Field(
+        default=True,
+        description="Whether sentences are found within a line; else each line is one, if it is "
+        "not too long.",
+    )
     attention: bool = Field(
         False, description="Whether to tell which source tokens each target token was made from."
     )

@@ -108,6 +108,7 @@ def test_every_option_reaches_the_translator(client, models):
         "max_tokens": 7,
         "no_repeat_ngram": 3,
         "coverage_penalty": 0.25,
+        "split_sentences": False,
         "attention": True,
         "priority": "batch",
     }
