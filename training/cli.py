@@ -4,8 +4,6 @@ Results go to stdout, progress to stderr. Exit status: 0 done, 1 failed, 2 wrong
 130 interrupted. Repeating a command after an interruption goes on where it stopped.
 """
 
-import os
-import platform
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -413,12 +411,14 @@ def _train_own(own: "OwnText", runs: Path, bundles: Path, minutes: float) -> Non
 
 def _compare_variants(run: Run, bundle: Bundle) -> None:
     from training.corpus import load_tests  # noqa: PLC0415
+    from training.machine import describe_machine  # noqa: PLC0415
     from training.variants import compare, render_comparison  # noqa: PLC0415
 
     tests = load_tests(run)
     with console.status("comparing the variants"):
         rows = list(compare(bundle, tests))
-    title = f"{bundle.identity} on {len(tests[0].sources):,} held-out sentences, {_machine()}"
+    sentences = f"{len(tests[0].sources):,} held-out sentences"
+    title = f"{bundle.identity} on {sentences}, {describe_machine()}"
     output.print(render_comparison(rows, title))
 
 
@@ -508,7 +508,7 @@ def _train(run: Run) -> None:
         trainer = Trainer(run, device, ranks)
         if ranks.is_first:
             size = f"{trainer.network.num_parameters:,} parameters"
-            console.print(f"{size}, {trainer.precision} on {_machine(ranks.count)}")
+            console.print(f"{size}, {trainer.precision} on {trainer.machine}")
         position = train_and_show(trainer, run.recipe.training, console)
         if ranks.is_first:
             output.print(last_line(run.recipe.name, position), soft_wrap=True)
@@ -521,7 +521,7 @@ def _evaluate(run: Run) -> None:
     from training.prepare import open_tokenizer  # noqa: PLC0415
     from training.trainer import load_best  # noqa: PLC0415
 
-    network, _, _ = load_best(run)
+    network, *_ = load_best(run)
     dev = load_dev(run, run.recipe.training.validation_sentences)
     with console.status("translating"):
         scores = validate(network, open_tokenizer(run), run, dev)
@@ -546,7 +546,7 @@ def _export(
     elif weights_from is not None:
         trained = trained_of_bundle(run, weights_from)
     else:
-        trained = trained_of_run(run, *load_network(run, _machine()))
+        trained = trained_of_run(run, *load_network(run))
         trained = replace(trained, distillation=distillation)
     bundle = export(run, trained, run.destination, console)
     verb = "published" if run.recipe.export.publish else "kept"
@@ -556,12 +556,13 @@ def _export(
 
 def _train_rows(ablation: "Ablation", only: Sequence[str], jobs: int) -> None:
     from training.ablation import choose_trials  # noqa: PLC0415
+    from training.machine import describe_machine  # noqa: PLC0415
     from training.trials import prepare_trials, train_trials  # noqa: PLC0415
 
     trials = choose_trials(ablation, only)
     with console.status("preparing"):
         prepare_trials(trials)
-    results = train_trials(trials, ablation.recipe.budget, jobs, _machine())
+    results = train_trials(trials, ablation.recipe.budget, jobs, describe_machine())
     with console.status(f"training {len(trials)} rows"):
         for count, result in enumerate(results, 1):
             came = result.failure or f"dev BLEU {result.dev_bleu:.2f}"
@@ -576,7 +577,7 @@ def _train_rows(ablation: "Ablation", only: Sequence[str], jobs: int) -> None:
 def _place(run: Run) -> "Place":
     from training.experts import Place  # noqa: PLC0415
 
-    return Place(run.corpora, run.folder.parent, run.bundles, _machine())
+    return Place(run.corpora, run.folder.parent, run.bundles)
 
 
 def _refuse_several() -> None:
@@ -584,16 +585,6 @@ def _refuse_several() -> None:
 
     if is_one_of_several():
         raise ValueError("torchrun is for `train` alone; prepare, evaluate and export without it")
-
-
-def _machine(processes: int = 1) -> str:
-    """Return the class of this machine, in the words a model card uses."""
-    import torch  # noqa: PLC0415
-
-    if torch.cuda.is_available():
-        return f"{'one' if processes == 1 else processes} {torch.cuda.get_device_name()}"
-    capability = torch.backends.cpu.get_cpu_capability()
-    return f"{os.cpu_count()} CPU cores ({platform.machine()}, {capability})"
 
 
 def _print_report(report: "Report") -> None:

@@ -28,8 +28,6 @@ class Place:
     corpora: Path
     runs: Path
     bundles: Path
-    machine: str
-    """What runs are trained on, in the words of a model card."""
 
     def open(self, recipe: Path) -> Run:
         """Parse a recipe and return its run."""
@@ -98,7 +96,7 @@ def load_expert(expert: Expert, place: Place) -> tuple[Run, Trained]:
     """
     if not expert.is_bundle:
         run = place.open(expert.path)
-        return run, trained_of_run(run, *load_network(run, place.machine))
+        return run, trained_of_run(run, *load_network(run))
     bundle = Bundle.open(expert.path)
     provenance = bundle.manifest.provenance
     recipe = parse_recipe(provenance.recipe, f"recipe of {bundle.identity}")

@@ -47,13 +47,13 @@ class Trained:
         return self.network.networks if isinstance(self.network, Ensemble) else [self.network]
 
 
-def load_network(run: Run, machine: str) -> tuple[Network, Training]:
+def load_network(run: Run) -> tuple[Network, Training]:
     """Return the best network of a run, and what its training took.
 
     Raises:
         ValueError: nothing was trained, or the checkpoint is damaged.
     """
-    network, position, steps_per_epoch = load_best(run)
+    network, position, steps_per_epoch, machine = load_best(run)
     took = Training(
         minutes=round(position.seconds / 60, 1),
         machine=machine,

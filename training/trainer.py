@@ -30,6 +30,7 @@ from training.epochs import Epochs
 from training.evaluate import validate
 from training.inherit import inherit_network
 from training.learner import Learner
+from training.machine import describe_machine
 from training.network import Batch, Network
 from training.precision import Precision, choose_precision
 from training.prepare import Prepared
@@ -87,6 +88,11 @@ class Trainer:
     def precision(self) -> Precision:
         """The number format of the forward pass."""
         return self._learner.precision
+
+    @property
+    def machine(self) -> str:
+        """What it is trained on."""
+        return describe_machine(self._ranks.count)
 
     @property
     def is_first(self) -> bool:
@@ -240,7 +246,7 @@ class Trainer:
             file.write(json.dumps(line) + "\n")
 
     def _save_best(self, weights: Weights) -> None:
-        state = {"network": weights, "position": asdict(self.position)}
+        state = {"network": weights, "position": asdict(self.position), "machine": self.machine}
         checkpoint.save(state, self._run.checkpoints / "best.pt")
 
     def _save(self) -> None:
@@ -278,8 +284,8 @@ class Trainer:
         return json.dumps([sections, self._recipe.model_dump(include=names)], sort_keys=True)
 
 
-def load_best(run: Run) -> tuple[Network, Position, int]:
-    """Return the best network of a run, where it was found, and the steps of an epoch.
+def load_best(run: Run) -> tuple[Network, Position, int, str]:
+    """Return the best network of a run, where it was found, the steps of an epoch, the machine.
 
     Raises:
         ValueError: nothing was trained, or the checkpoint is damaged.
@@ -291,7 +297,7 @@ def load_best(run: Run) -> tuple[Network, Position, int]:
     examples = prepared.examples(0)
     training = run.recipe.training
     steps = len(plan_epoch(examples, training.batch_tokens, training.seed))
-    return network.eval(), Position(**best["position"]), steps
+    return network.eval(), Position(**best["position"]), steps, best["machine"]
 
 
 def _first_network(run: Run, prepared: Prepared) -> Network:

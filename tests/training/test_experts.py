@@ -27,7 +27,7 @@ class School:
 
     def __init__(self, toy):
         self.toy = toy
-        self.place = Place(toy.corpora, toy.runs, toy.corpora / "bundles", "two cores")
+        self.place = Place(toy.corpora, toy.runs, toy.corpora / "bundles")
 
     def train(self, name, seed=1, **changes):
         """Return the expert that a run became, and its network."""
@@ -36,7 +36,7 @@ class School:
         prepare(run)
         torch.manual_seed(seed)
         network = Network(run.recipe.network, Prepared(run).tokenizer.size)
-        state = {"network": network.state_dict(), "position": POSITION}
+        state = {"network": network.state_dict(), "position": POSITION, "machine": "two cores"}
         checkpoint.save(state, run.checkpoints / "best.pt")
         return open_expert(path, self.place), network
 
