@@ -51,7 +51,7 @@ def main() -> None:
     arguments = parse()
     device = torch.device(arguments.device)
     report = Report("training_speed", conditions(arguments, device))
-    subjects = {"Published recipe: tatoeba-de-en": published, GNMT: gnmt}
+    subjects = {"Published recipe: tatoeba-de-en-es-fr": published, GNMT: gnmt}
     if arguments.tiny:
         subjects = {"GNMT v2, tiny": partial(gnmt, 8, 500)}
     speeds: list[Speed] = []

@@ -21,7 +21,7 @@ from training.prepare import Examples, Ragged
 from training.ranks import ALONE
 from training.recipe import NetworkRecipe, Recipe, parse_recipe
 
-PUBLISHED = Path(training.__file__).parent / "recipes" / "tatoeba-de-en.toml"
+PUBLISHED = Path(training.__file__).parent / "recipes" / "tatoeba-de-en-es-fr.toml"
 GNMT_ROWS, GNMT_TOKENS = 128, 27
 GNMT_SHORTEST, GNMT_LONGEST = 3, 50
 TARGET_FACTOR = 1.05
