@@ -278,6 +278,7 @@ def _is_drawn(recipe: Recipe) -> bool:
         recipe.tokenizer.dropout_source
         or recipe.tokenizer.dropout_target
         or recipe.corpus.joined
+        or recipe.corpus.direction_weights
         or any(text.weight != 1 for text in recipe.corpus.train)
     )
 
@@ -310,7 +311,8 @@ def _directed(
                 order = text.languages.index(source)
                 drawn = sides[order], sides[1 - order]
                 if seed is not None:
-                    drawn = mix(drawn, text.weight, recipe.corpus, [seed, i, j])
+                    weight = recipe.corpus.weight(text, source, target)
+                    drawn = mix(drawn, weight, recipe.corpus, [seed, i, j])
                 yield text, *drawn, target
 
 

@@ -140,8 +140,24 @@ class CorpusRecipe(Section):
     """What may not be shared with dev and tests: either side of a pair, or whole pairs."""
     on_leak: Literal["refuse", "drop"] = "refuse"
     """Whether a training pair that leaks stops the preparation, or is left out and counted."""
+    direction_weights: dict[str, Annotated[float, Field(gt=0, le=100)]] = {}
+    """By direction, as `en-de`: what the weights of texts are multiplied by; 1 if left out. A hard
+    direction may read more of the same text than the easy one."""
     joined: float = Field(default=0.0, ge=0, le=1)
     """Share of the training pairs that an epoch reads joined, two or three to an example."""
+
+    @model_validator(mode="after")
+    def _weighs_its_directions(self) -> Self:
+        known = {"-".join(direction) for direction in self.directions}
+        if unknown := sorted(self.direction_weights.keys() - known):
+            raise ValueError(
+                f"corpus.direction_weights names {unknown[0]}, which is none of {sorted(known)}"
+            )
+        return self
+
+    def weight(self, text: TextRecipe, source: str, target: str) -> float:
+        """Return how often an epoch reads a training text in a direction."""
+        return text.weight * self.direction_weights.get(f"{source}-{target}", 1.0)
 
     @model_validator(mode="after")
     def _covers_directions(self) -> Self:

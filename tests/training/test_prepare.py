@@ -201,3 +201,30 @@ def test_files_of_another_recipe_are_not_trained_on(toy):
 
     with pytest.raises(ValueError, match="prepare again"):
         Prepared(toy.open(corpus__directions=BOTH))
+
+
+def test_direction_reads_as_much_of_a_text_as_both_weights_say(toy):
+    texts = [{**toy_text(), "weight": 0.5}]
+    run = toy.open(
+        corpus__directions=BOTH,
+        corpus__train=texts,
+        corpus__direction_weights={"de-en": 3, "en-de": 0.5},
+    )
+    prepare(run)
+    prepared = Prepared(run)
+    tags = [prepared.tokenizer.tag_id(tag) for tag in ("<2en>", "<2de>")]
+
+    first = [ids[0] for ids in as_lists(prepared.examples(0).source)]
+
+    assert [first.count(tag) for tag in tags] == [84, 14]
+
+
+def toy_text():
+    return {"name": "toy train", "languages": ["de", "en"], "files": ["train.de", "train.en"]}
+
+
+def test_weight_of_no_direction_is_refused(toy):
+    with pytest.raises(
+        ValueError, match=r"direction_weights names en-de, which is none of \['de-en'\]"
+    ):
+        toy.open(corpus__direction_weights={"en-de": 2})
