@@ -250,6 +250,8 @@ def run_all(  # noqa: PLR0913, PLR0917  # one parameter for each flag
     from training.export import check_version  # noqa: PLC0415
 
     if _is_own(recipe, corpus):
+        if seed is not None:
+            raise typer.BadParameter("--seed repeats a recipe: give that of the run of --corpus")
         own = _own_text(corpus, source, target)
         _train_own(replace(own, both=both, name=name, version=version), runs, bundles, minutes)
         return

@@ -310,3 +310,13 @@ def test_doctor_fails_on_a_recipe_that_leaks(toy):
     assert result.exit_code == 1
     assert "1 training pairs share a side" in result.stdout
     assert not toy.runs.exists()
+
+
+def test_seed_of_a_text_of_ones_own_is_refused_and_not_ignored(tmp_path):
+    text = tmp_path / "memory.tsv"
+    text.write_text("Eins\tOne\n", encoding="utf-8")
+
+    result = call("all", "--corpus", text, "--from", "de", "--to", "en", "--seed", "2")
+
+    assert result.exit_code == 2
+    assert "--seed" in result.stderr
