@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
@@ -15,9 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api import native, operations
 from service.api.dependencies import Intake, RequestLimits
-from service.api.dialect import BodyLimit
+from service.api.dialect import BodyLimit, Render, Unrouted
 from service.engine import EngineOptions, Library
-from service.errors import ServiceError
 from service.logs import RequestLog
 from service.settings import Settings
 
@@ -45,6 +44,10 @@ A request that is refused with 503 may be sent again after the seconds in `Retry
 """
 
 
+RENDERS: dict[str, Render] = {"": native.render}
+"""Who answers for a path that no route has: each dialect for the paths that begin as its own."""
+
+
 def create_app(settings: Settings, library: Library | None = None) -> FastAPI:
     """Build the application around a library of models.
 
@@ -70,8 +73,9 @@ def create_app(settings: Settings, library: Library | None = None) -> FastAPI:
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(PageHeaders)
     app.add_middleware(RequestLog)
-    app.add_exception_handler(HTTPException, native.render_unrouted)
-    app.add_exception_handler(Exception, _answer_bug)
+    unrouted = Unrouted(RENDERS)
+    app.add_exception_handler(HTTPException, unrouted)
+    app.add_exception_handler(Exception, unrouted)
     app.include_router(native.router)
     app.include_router(operations.router)
     _add_pages(app)
@@ -130,10 +134,6 @@ async def _index() -> FileResponse:
 
 async def _docs() -> FileResponse:
     return FileResponse(WEB / "docs.html")
-
-
-def _answer_bug(request: Request, _: Exception) -> Response:
-    return native.render(request, ServiceError("internal error"))
 
 
 class PageHeaders:

@@ -6,6 +6,8 @@
         UnsupportedPair          unsupported_pair      400
         TextTooLong              text_too_long         413
         TooLarge                 too_large             413
+        NotFound                 not_found             404
+        MethodNotAllowed         method_not_allowed    405
       Overloaded                 overloaded            503
       DeadlineExceeded           deadline_exceeded     504
       ModelFailure               model_failure         500
@@ -23,6 +25,9 @@ class ServiceError(Exception):
 
     code: ClassVar[str] = "internal_error"
     status: ClassVar[int] = 500
+
+    retry_after_seconds: int | None = None
+    """Whole seconds, at least 1, after which trying again may succeed, if it may."""
 
     def __init__(
         self, message: str, *, field: str | None = None, limit: float | None = None
@@ -61,6 +66,20 @@ class TooLarge(InvalidRequest):
     status = 413
 
 
+class NotFound(InvalidRequest):
+    """There is nothing at this path, or nothing by this name."""
+
+    code = "not_found"
+    status = 404
+
+
+class MethodNotAllowed(InvalidRequest):
+    """The path does not have this method; the header `Allow` names those it has."""
+
+    code = "method_not_allowed"
+    status = 405
+
+
 class Overloaded(ServiceError):
     """More work is waiting than the service wants to keep; later it may succeed."""
 
@@ -70,7 +89,6 @@ class Overloaded(ServiceError):
     def __init__(self, message: str, *, retry_after_seconds: int = 1) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
-        """Whole seconds, at least 1, after which trying again may succeed."""
 
 
 class DeadlineExceeded(ServiceError):

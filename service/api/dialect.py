@@ -1,12 +1,14 @@
 """How a router answers failures in the error shape of the API it speaks.
 
 Routes raise and never catch. What a body can have wrong (its type, its encoding, its size,
-its fields) becomes a `ServiceError` here, and the dialect's `render` is called once.
+its fields) becomes a `ServiceError` here, and so does a path or a method that no route has. The
+dialect's `render` is called once; the headers that all dialects owe are added to what it returns.
 """
 
 import logging
 from asyncio import CancelledError
 from collections.abc import Callable, Coroutine, Mapping
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import Request, Response
@@ -17,7 +19,14 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import metrics
-from service.errors import InvalidRequest, Overloaded, ServiceError, TooLarge
+from service.errors import (
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    Overloaded,
+    ServiceError,
+    TooLarge,
+)
 
 log = logging.getLogger(__name__)
 
@@ -40,13 +49,46 @@ def dialect(render: Render) -> type[APIRoute]:
                 except (Exception, CancelledError) as error:  # noqa: BLE001  # bugs are answered too
                     if _is_departure(error):
                         return Response(status_code=CLIENT_GONE)
-                    failure = _failure(request, error)
-                    metrics.REFUSED.labels(code=failure.code).inc()
-                    return render(request, failure)
+                    return _answer(request, _failure(request, error), render)
 
             return handle_in_dialect
 
     return DialectRoute
+
+
+class Unrouted:
+    """Handler of what reaches no route, or fails outside of one, in the words of its path.
+
+    Args:
+        renders: by the beginning of paths, in whole segments; the longest that fits decides, so
+            `""` is for all the rest.
+    """
+
+    def __init__(self, renders: Mapping[str, Render]) -> None:
+        self._renders = sorted(renders.items(), key=lambda item: len(item[0]), reverse=True)
+
+    def __call__(self, request: Request, error: Exception) -> Response:
+        """Answer one request."""
+        path = request.url.path
+        render = next(
+            render for prefix, render in self._renders if f"{path}/".startswith(f"{prefix}/")
+        )
+        if not isinstance(error, HTTPException):  # a bug, and Starlette raises it again for the log
+            return _answer(request, ServiceError("internal error"), render)
+        phrase = HTTPStatus(error.status_code).phrase
+        is_known = error.status_code == HTTPStatus.METHOD_NOT_ALLOWED
+        failure = (MethodNotAllowed if is_known else NotFound)(f"{phrase}: {request.method} {path}")
+        answer = _answer(request, failure, render)
+        answer.headers.update(error.headers or {})
+        return answer
+
+
+def _answer(request: Request, failure: ServiceError, render: Render) -> Response:
+    metrics.REFUSED.labels(code=failure.code).inc()
+    answer = render(request, failure)
+    if failure.retry_after_seconds is not None:
+        answer.headers["Retry-After"] = str(failure.retry_after_seconds)
+    return answer
 
 
 def _is_departure(error: BaseException) -> bool:

@@ -2,14 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
-from http import HTTPStatus
 from time import monotonic
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.exceptions import HTTPException
 
 from service.api.dependencies import CurrentIntake, Limits, Models, unless_gone
 from service.api.dialect import dialect
@@ -54,29 +51,8 @@ def render(request: Request, error: ServiceError) -> Response:
         limit=error.limit,
         request_id=request.state.request_id,
     )
-    headers = {}
-    if isinstance(error, Overloaded):
-        headers["Retry-After"] = str(error.retry_after_seconds)
-    return _answer(failure, error.status, headers)
-
-
-def render_unrouted(request: Request, error: Exception) -> Response:
-    """Answer what no route has met, such as a path that does not exist, in the same shape."""
-    assert isinstance(error, HTTPException)
-    phrase = HTTPStatus(error.status_code).phrase
-    failure = Failure(
-        code=phrase.lower().replace(" ", "_"),
-        message=f"{phrase}: {request.method} {request.url.path}",
-        field=None,
-        limit=None,
-        request_id=request.state.request_id,
-    )
-    return _answer(failure, error.status_code, error.headers)
-
-
-def _answer(failure: Failure, status: int, headers: Mapping[str, str] | None) -> Response:
     body = json.dumps(FailureBody(error=failure).model_dump())
-    return Response(body, status, headers, "application/json")
+    return Response(body, error.status, media_type="application/json")
 
 
 _FAILURES: dict[int | str, dict[str, Any]] = {
