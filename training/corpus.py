@@ -62,7 +62,7 @@ class HeldOut:
     target: str
     sources: list[str]
     references: list[str]
-    split_sentences: bool = True
+    is_split: bool = True
     """Whether the service is to look for sentences within a line."""
     protocols: tuple[ProtocolName, ...] = ("detok",)
     """How its BLEU is taken."""
@@ -271,7 +271,7 @@ def _join(text: HeldOut, count: int) -> HeldOut:
         [" ".join(lines[i : i + count]) for i in range(0, len(lines), count)]
         for lines in (text.sources, text.references)
     )
-    return replace(text, sources=sources, references=references, split_sentences=False)
+    return replace(text, sources=sources, references=references, is_split=False)
 
 
 def _read_files(first: Path, second: Path) -> Iterator[Pair]:

@@ -106,7 +106,7 @@ def _translate(
     options = TranslationOptions(
         beam=search.beam,
         length_penalty=search.length_penalty,
-        split_sentences=text.split_sentences,
+        split="sentences" if text.is_split else "lines",
     )
 
     def count_one(_: int) -> None:

@@ -199,7 +199,7 @@ async def _translate_one(
         max_tokens=body.max_tokens,
         no_repeat_ngram=body.no_repeat_ngram,
         coverage_penalty=body.coverage_penalty,
-        split_sentences=body.split_sentences,
+        split=body.split,
         attention=body.attention,
         priority=body.priority,
         # What is left of it: the texts of a long request do not begin together.

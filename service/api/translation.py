@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from service.api.dependencies import RequestLimits
-from service.engine import FinishReason, Priority
+from service.engine import FinishReason, Priority, SplitMode
 from service.errors import InvalidRequest, TextTooLong, TooLarge
 
 AUTO = "auto"
@@ -87,10 +87,10 @@ class TranslateRequest(BaseModel):
         description="Weight of the penalty for source tokens that are left untranslated; matters "
         "with a beam. 0 turns it off.",
     )
-    split_sentences: bool = Field(
-        default=True,
-        description="Whether sentences are found within a line; else each line is one, if it is "
-        "not too long.",
+    split: SplitMode = Field(
+        "sentences",
+        description="`sentences` finds them within a line; with `lines` each line is one; with "
+        "`nonewlines` a newline does not end a sentence. What is too long is split in any case.",
     )
     attention: bool = Field(
         False, description="Whether to tell which source tokens each target token was made from."

@@ -5,32 +5,44 @@ It knows neither HTTP nor settings; whoever opens it hands it numbers.
     Library.hold() -> Models.find(source, target) -> Translator.translate(text) -> Translation
 """
 
+from service.engine.constraints import Term
 from service.engine.detector import Detection, Detector
 from service.engine.hypothesis import FinishReason, SearchOptions
 from service.engine.library import Library
+from service.engine.markup import Markup
 from service.engine.model import EngineOptions, ModelDescription, open_translator
 from service.engine.registry import Models, is_same_language
 from service.engine.sessions import ShortlistChoice
-from service.engine.translator import (
+from service.engine.translation import (
+    AlignedSpan,
+    Sentence,
     SentenceAttention,
+    SplitMode,
+    TermUse,
     Translation,
     TranslationOptions,
-    Translator,
 )
+from service.engine.translator import Translator
 from service.engine.waiting_line import Priority
 
 __all__ = [
+    "AlignedSpan",
     "Detection",
     "Detector",
     "EngineOptions",
     "FinishReason",
     "Library",
+    "Markup",
     "ModelDescription",
     "Models",
     "Priority",
     "SearchOptions",
+    "Sentence",
     "SentenceAttention",
     "ShortlistChoice",
+    "SplitMode",
+    "Term",
+    "TermUse",
     "Translation",
     "TranslationOptions",
     "Translator",

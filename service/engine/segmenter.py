@@ -36,6 +36,16 @@ class Segmentation:
         pairs = zip(sentences, self.between[1:], strict=True)
         return self.between[0] + "".join(part for pair in pairs for part in pair)
 
+    def spans(self, sentences: Sequence[str]) -> list[tuple[int, int]]:
+        """Return [begin, end) of each of these sentences in the text that `join` makes of them."""
+        spans: list[tuple[int, int]] = []
+        end = 0
+        for sentence, before in zip(sentences, self.between[:-1], strict=True):
+            begin = end + len(before)
+            end = begin + len(sentence)
+            spans.append((begin, end))
+        return spans
+
 
 def segment(
     text: str, language: str, fits: Callable[[str], bool], *, whole_lines: bool = False

@@ -328,7 +328,7 @@ def test_lines_of_a_test_text_may_be_joined_to_be_read_as_one_sentence(toy):
     assert joined.name == "t, 2 lines joined"
     assert joined.sources == ["Eins. Zwei.", "Drei."]
     assert joined.references == ["One. Two.", "Three."]
-    assert not joined.split_sentences
+    assert not joined.is_split
 
 
 def test_held_out_text_of_other_languages_is_left_out(toy):

@@ -108,7 +108,7 @@ def test_every_option_reaches_the_translator(client, models):
         "max_tokens": 7,
         "no_repeat_ngram": 3,
         "coverage_penalty": 0.25,
-        "split_sentences": False,
+        "split": "lines",
         "attention": True,
         "priority": "batch",
     }
@@ -116,7 +116,8 @@ def test_every_option_reaches_the_translator(client, models):
     ask(client, text="a", **wanted)
 
     assert models.options == [TranslationOptions(**wanted)]
-    assert wanted.keys() | {"deadline_seconds"} == {f.name for f in fields(TranslationOptions)}
+    others = {"deadline_seconds", "alignment", "markup", "terms", "use_cache"}
+    assert wanted.keys() | others == {f.name for f in fields(TranslationOptions)}
 
 
 def test_deadline_is_one_for_all_texts_however_late_they_begin(models):

@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 
 from models.tokenizer import Tokenizer
+from service.engine.constraints import Term
 from service.engine.hypothesis import EOS, Hypothesis, SearchOptions
+from service.engine.markup import Markup
 from service.engine.scheduler import Scheduler
-from service.engine.translator import TranslationOptions, Translator
+from service.engine.translation import TranslationOptions
+from service.engine.translator import Translator
 from service.errors import DeadlineExceeded, InvalidRequest, ModelFailure, Overloaded
 
 TEXT = "Guten Morgen. Wie geht es dir?"
@@ -109,7 +112,7 @@ def test_long_sentence_is_split_and_nothing_is_lost(translator, model, text):
 def test_sentences_of_a_line_are_one_source_when_they_are_not_to_be_split(
     translator, tokenizer, model
 ):
-    translate(translator, "Eins. Zwei.", split_sentences=False)
+    translate(translator, "Eins. Zwei.", split="lines")
 
     ((source,),) = model.admitted
     assert tokenizer.decode(source[1:-1]) == "Eins. Zwei."
@@ -138,6 +141,46 @@ def test_score_is_the_mean_of_the_sentences_by_their_tokens(translator, tokenize
     scores = [-0.1 * length / ((5 + length) / 6) for length in lengths]
     expected = sum(s * n for s, n in zip(scores, lengths, strict=True)) / sum(lengths)
     assert translation.score == pytest.approx(expected)
+
+
+def test_each_sentence_tells_where_it_stands_and_how_it_fared(translator):
+    text = " Eins.\n* * *\n Zwei und drei. "
+    reasons = ("eos", "length")
+    scheduler = AnsweringScheduler(
+        *(Hypothesis(-i, (50,) * i, r) for i, r in enumerate(reasons, 1))
+    )
+
+    translation = translate(replace(translator, scheduler=scheduler), text)
+
+    first, second = translation.sentences
+    assert [text[slice(*each.source_span)] for each in (first, second)] == [
+        "Eins.",
+        "Zwei und drei.",
+    ]
+    parts = [translation.text[slice(*each.target_span)] for each in (first, second)]
+    assert translation.text == " {}\n* * *\n {} ".format(*parts)
+    assert parts == [translator.tokenizer.decode((50,) * i).strip() for i in (1, 2)]
+    assert [(each.score, each.finish_reason) for each in (first, second)] == [
+        (-1, "eos"),
+        (-2, "length"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"alignment": True},
+        {"markup": Markup("html")},
+        {"terms": (Term("Haus", "house"),)},
+        {"split": "nonewlines"},
+    ],
+)
+def test_what_is_not_served_yet_is_refused_and_not_ignored(translator, wanted):
+    [field] = wanted
+
+    with pytest.raises(InvalidRequest) as refused:
+        translate(translator, TEXT, **wanted)
+    assert refused.value.field == field
 
 
 def test_length_penalty_of_the_caller_wins(translator, tokenizer):

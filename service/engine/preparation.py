@@ -1,0 +1,110 @@
+r"""A text becomes work for a scheduler: sentences, their ids, and how to search for each.
+
+    text -> sentences -> ids
+                     \-> search options
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+from models.bundle import Decoding
+from models.tokenizer import Tokenizer
+from service.engine.hypothesis import EOS, SearchOptions
+from service.engine.segmenter import Segmentation, segment
+from service.engine.translation import TranslationOptions
+from service.errors import InvalidRequest
+
+# No piece of a vocabulary is longer, so longer sentences need not be encoded to be too long.
+_CHARACTERS_PER_TOKEN = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A text that is ready to be decoded; its sentences stand in the same places everywhere."""
+
+    text: str
+    segmentation: Segmentation
+    sources: list[list[int]]
+    """Tag, if there is one, tokens and EOS of each sentence."""
+    searches: list[SearchOptions]
+
+
+@dataclass(frozen=True, slots=True)
+class Preparer:
+    """Prepares texts of one language for one model."""
+
+    language: str
+    defaults: Decoding
+    tokenizer: Tokenizer
+    tag: str | None
+    """The token that opens the source and asks for the target language."""
+
+    def prepare(self, text: str, options: TranslationOptions) -> Work:
+        """Find the sentences of a text and say how to decode them.
+
+        Raises:
+            InvalidRequest: the beam is too narrow for the alternatives.
+        """
+        search = self._search_options(options)
+        segmentation, ids = self._encode(text, whole_lines=options.split == "lines")
+        prefix = [] if self.tag is None else [self.tokenizer.tag_id(self.tag)]
+        return Work(
+            text,
+            segmentation,
+            [[*prefix, *each, EOS] for each in ids],
+            [
+                replace(
+                    search,
+                    max_tokens=options.max_tokens or self._default_max_tokens(len(each)),
+                    num_tags=len(prefix),
+                )
+                for each in ids
+            ],
+        )
+
+    def _search_options(self, options: TranslationOptions) -> SearchOptions:
+        _refuse_what_is_missing(options)
+        beam, penalty = options.beam, options.length_penalty
+        if beam is None:
+            beam = max(self.defaults.beam, options.alternatives + 1)
+        if options.alternatives >= beam:
+            message = f"{options.alternatives} alternatives need a wider beam than {beam}"
+            raise InvalidRequest(message, field="alternatives", limit=beam - 1)
+        return SearchOptions(
+            width=beam,
+            length_penalty=self.defaults.length_penalty if penalty is None else penalty,
+            num_best=options.alternatives + 1,
+            no_repeat_ngram=options.no_repeat_ngram,
+            case_ids=self.tokenizer.case_ids,
+            coverage_penalty=options.coverage_penalty,
+            with_attention=options.attention,
+        )
+
+    def _encode(self, text: str, *, whole_lines: bool) -> tuple[Segmentation, list[list[int]]]:
+        limit = self.defaults.max_source_tokens
+        ids_by_sentence: dict[str, list[int]] = {}
+
+        def fits(sentence: str) -> bool:
+            if len(sentence) > limit * _CHARACTERS_PER_TOKEN:
+                return False
+            ids = ids_by_sentence[sentence] = self.tokenizer.encode(sentence)
+            return len(ids) <= limit
+
+        segmentation = segment(text, self.language, fits, whole_lines=whole_lines)
+        # A single character is never asked for, and may take more tokens than are allowed.
+        for sentence in segmentation.sentences:
+            if sentence not in ids_by_sentence:
+                ids_by_sentence[sentence] = self.tokenizer.encode(sentence)
+        return segmentation, [ids_by_sentence[each] for each in segmentation.sentences]
+
+    def _default_max_tokens(self, num_source_tokens: int) -> int:
+        factor, extra = self.defaults.max_target_factor, self.defaults.max_target_extra
+        return math.ceil(factor * num_source_tokens) + extra
+
+
+def _refuse_what_is_missing(options: TranslationOptions) -> None:
+    if options.split == "nonewlines":
+        raise InvalidRequest("split: nonewlines is not served", field="split")
+    for field in ("markup", "terms", "alignment"):
+        if getattr(options, field):
+            raise InvalidRequest(f"{field}: not served", field=field)
