@@ -1,8 +1,6 @@
 """The native API, version 1."""
 
-import asyncio
 import json
-from time import monotonic
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -10,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.dependencies import CurrentIntake, Limits, Models, unless_gone
 from service.api.dialect import dialect
+from service.api.texts import detect_texts, translate_texts
 from service.api.translation import (
     AUTO,
     TranslateRequest,
@@ -17,13 +16,8 @@ from service.api.translation import (
     TranslationBody,
     check,
 )
-from service.engine import Translation, TranslationOptions, is_same_language
+from service.engine import Translation, TranslationOptions
 from service.errors import Overloaded, ServiceError
-
-CHARACTERS_AT_ONCE = 10_000
-"""Of one request, in the engine together: enough to fill batches, and far less than may wait
-there, so that a long request neither fills the waiting line nor is refused by its own length.
-"""
 
 
 class Failure(BaseModel):
@@ -165,34 +159,16 @@ async def list_models(models: Models) -> ModelsResponse:
 
 
 async def _translate_all(body: TranslateRequest, models: Models) -> list[Translation]:
-    deadline = None if body.deadline_seconds is None else monotonic() + body.deadline_seconds
-    tasks: list[asyncio.Task[Translation]] = []
-    running: dict[asyncio.Task[Translation], int] = {}
-    try:
-        for text in body.text:
-            while running and sum(running.values()) + len(text) > CHARACTERS_AT_ONCE:
-                done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    del running[task]
-                    task.result()  # raises if it failed: then the rest is in vain
-            tasks.append(asyncio.create_task(_translate_one(text, body, models, deadline)))
-            running[tasks[-1]] = len(text)
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
+    if body.source == AUTO:
+        sources = [found.language for found in await detect_texts(body.text, models)]
+    else:
+        models.find(body.source, body.target)  # from a language to itself, nothing translates
+        sources = [body.source] * len(body.text)
+    return await translate_texts(body.text, sources, body.target, _options(body), models)
 
 
-async def _translate_one(
-    text: str, body: TranslateRequest, models: Models, deadline: float | None
-) -> Translation:
-    source = body.source
-    if source == AUTO:
-        # In a thread, for the first call loads the detector.
-        source = (await asyncio.to_thread(models.detect, text)).language
-        if is_same_language(source, body.target):
-            return Translation.unchanged(text, source)
-    options = TranslationOptions(
+def _options(body: TranslateRequest) -> TranslationOptions:
+    return TranslationOptions(
         beam=body.beam,
         length_penalty=body.length_penalty,
         alternatives=body.alternatives,
@@ -202,7 +178,5 @@ async def _translate_one(
         split=body.split,
         attention=body.attention,
         priority=body.priority,
-        # What is left of it: the texts of a long request do not begin together.
-        deadline_seconds=None if deadline is None else max(0.0, deadline - monotonic()),
+        deadline_seconds=body.deadline_seconds,
     )
-    return await models.find(source, body.target).translate(text, options)

@@ -7,7 +7,7 @@ from dataclasses import fields
 import pytest
 from starlette.testclient import TestClient
 
-from service.api.native import CHARACTERS_AT_ONCE
+from service.api.texts import CHARACTERS_AT_ONCE
 from service.app import create_app
 from service.engine import TranslationOptions
 from service.settings import Settings
