@@ -13,7 +13,7 @@ from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api import native, operations
+from service.api import failure, native, operations
 from service.api.dependencies import Intake, RequestLimits
 from service.api.dialect import BodyLimit, Render, Unrouted
 from service.engine import EngineOptions, Library
@@ -44,7 +44,7 @@ A request that is refused with 503 may be sent again after the seconds in `Retry
 """
 
 
-RENDERS: dict[str, Render] = {"": native.render}
+RENDERS: dict[str, Render] = {"": failure.render}
 """Who answers for a path that no route has: each dialect for the paths that begin as its own."""
 
 

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from models import manifest
 from service import errors, metrics
 from service.api import native
+from service.api.failure import Failure
 from service.api.translation import AttentionBody, TranslateRequest, TranslationBody
 from service.app import create_app
 from service.settings import Settings
@@ -190,7 +191,7 @@ def test_example_of_attention_is_answered_as_it_says():
 def test_fields_of_the_api_are_documented():
     documented = text_of("service/README.md")
 
-    for model in (TranslateRequest, TranslationBody, AttentionBody, native.Failure):
+    for model in (TranslateRequest, TranslationBody, AttentionBody, Failure):
         assert [name for name in model.model_fields if f"`{name}`" not in documented] == []
 
 

@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from starlette.requests import ClientDisconnect
 
 import service.engine
+from service.errors import Overloaded
 
 T = TypeVar("T")
 
@@ -27,7 +28,7 @@ class RequestLimits:
     """Far beyond use; much further, the norm of a long sentence is no number any more."""
     max_ngram: int = 16
     """Tokens of an n-gram that may not be repeated."""
-    max_deadline_seconds: float = 3600
+    max_timeout_seconds: float = 3600
 
 
 class Intake:
@@ -71,6 +72,16 @@ async def _models(library: Library) -> AsyncIterator[service.engine.Models]:
 
 
 Models = Annotated[service.engine.Models, Depends(_models)]
+
+
+async def _models_at_work(models: Models, intake: CurrentIntake) -> service.engine.Models:
+    if not intake.is_open:
+        raise Overloaded("the service is shutting down")
+    return models
+
+
+ModelsAtWork = Annotated[service.engine.Models, Depends(_models_at_work)]
+"""The models for new work, which is refused while the service drains."""
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:

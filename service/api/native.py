@@ -1,71 +1,27 @@
 """The native API, version 1."""
 
-import json
-from typing import Any
-
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.api.dependencies import CurrentIntake, Limits, Models, unless_gone
+from service.api.dependencies import Limits, Models, ModelsAtWork, RequestLimits, unless_gone
 from service.api.dialect import dialect
-from service.api.texts import detect_texts, translate_texts
+from service.api.failure import FAILURES, FailureBody, describe, render
+from service.api.texts import detect_texts, translate_each
 from service.api.translation import (
     AUTO,
     TranslateRequest,
     TranslateResponse,
     TranslationBody,
     check,
+    check_length,
+    options_of,
+    raise_if_all_failed,
 )
-from service.engine import Translation, TranslationOptions
-from service.errors import Overloaded, ServiceError
-
-
-class Failure(BaseModel):
-    """What went wrong."""
-
-    code: str = Field(description="Stable name of the failure.", examples=["text_too_long"])
-    message: str = Field(description="The value at fault and the limit it broke, in words.")
-    field: str | None = Field(description="The part of the request at fault.", examples=["text.0"])
-    limit: int | float | None = Field(description="The number that was broken.", examples=[50000])
-    request_id: str = Field(description="The same as in X-Request-Id and in the log.")
-
-
-class FailureBody(BaseModel):
-    """The answer to every request that failed."""
-
-    error: Failure
-
-
-def render(request: Request, error: ServiceError) -> Response:
-    """Answer a failure in the shape of this API."""
-    failure = Failure(
-        code=error.code,
-        message=str(error),
-        field=error.field,
-        limit=error.limit,
-        request_id=request.state.request_id,
-    )
-    body = json.dumps(FailureBody(error=failure).model_dump())
-    return Response(body, error.status, media_type="application/json")
-
-
-_FAILURES: dict[int | str, dict[str, Any]] = {
-    400: {"model": FailureBody, "description": "The request cannot be served as it stands"},
-    413: {
-        "model": FailureBody,
-        "description": "The body, a text or the number of texts is too large",
-    },
-    503: {
-        "model": FailureBody,
-        "description": "Too much work is waiting, or the service is shutting down",
-        "headers": {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}},
-    },
-    504: {"model": FailureBody, "description": "The deadline of the request passed"},
-    "default": {"model": FailureBody, "description": "Any other failure, in the same shape"},
-}
+from service.engine import Translation
+from service.errors import ServiceError
 
 router = APIRouter(
-    prefix="/v1", tags=["translation"], route_class=dialect(render), responses=_FAILURES
+    prefix="/v1", tags=["translation"], route_class=dialect(render), responses=FAILURES
 )
 
 
@@ -129,16 +85,45 @@ class ModelsResponse(BaseModel):
 
 @router.post("/translate", response_model_exclude_none=True)
 async def translate(
-    body: TranslateRequest, request: Request, models: Models, limits: Limits, intake: CurrentIntake
+    body: TranslateRequest, request: Request, models: ModelsAtWork, limits: Limits
 ) -> TranslateResponse:
-    """Translate one text or several, each into one translation."""
-    if not intake.is_open:
-        raise Overloaded("the service is shutting down")
+    """Translate one text or several, each into one translation.
+
+    A text that fails has an `error` in the place of its translation; the request fails only if
+    all of its texts do, and for the same reason.
+    """
     check(body, limits)
-    translations = await unless_gone(request, _translate_all(body, models))
-    return TranslateResponse(
-        translations=[TranslationBody.model_validate(translation) for translation in translations]
+    outcomes = await unless_gone(request, _translate_all(body, models, limits))
+    raise_if_all_failed(outcomes)
+    return TranslateResponse(translations=[_item(request, outcome) for outcome in outcomes])
+
+
+async def _translate_all(
+    body: TranslateRequest, models: Models, limits: RequestLimits
+) -> list[Translation | ServiceError]:
+    if body.source == AUTO:
+        sources = [found.language for found in await detect_texts(body.text, models)]
+    else:
+        models.find(body.source, body.target)  # from a language to itself, nothing translates
+        sources = [body.source] * len(body.text)
+    refused = [check_length(body, i, limits) for i in range(len(body.text))]
+    accepted = [i for i, failure in enumerate(refused) if failure is None]
+    outcomes = iter(
+        await translate_each(
+            [body.text[i] for i in accepted],
+            [sources[i] for i in accepted],
+            body.target,
+            options_of(body),
+            models,
+        )
     )
+    return [failure or next(outcomes) for failure in refused]
+
+
+def _item(request: Request, outcome: Translation | ServiceError) -> TranslationBody | FailureBody:
+    if isinstance(outcome, ServiceError):
+        return FailureBody(error=describe(request, outcome))
+    return TranslationBody.model_validate(outcome)
 
 
 @router.get("/languages")
@@ -156,27 +141,3 @@ async def list_languages(models: Models) -> LanguagesResponse:
 async def list_models(models: Models) -> ModelsResponse:
     """List the models and what was measured of them."""
     return ModelsResponse(models=[ModelBody.model_validate(m) for m in models.describe()])
-
-
-async def _translate_all(body: TranslateRequest, models: Models) -> list[Translation]:
-    if body.source == AUTO:
-        sources = [found.language for found in await detect_texts(body.text, models)]
-    else:
-        models.find(body.source, body.target)  # from a language to itself, nothing translates
-        sources = [body.source] * len(body.text)
-    return await translate_texts(body.text, sources, body.target, _options(body), models)
-
-
-def _options(body: TranslateRequest) -> TranslationOptions:
-    return TranslationOptions(
-        beam=body.beam,
-        length_penalty=body.length_penalty,
-        alternatives=body.alternatives,
-        max_tokens=body.max_tokens,
-        no_repeat_ngram=body.no_repeat_ngram,
-        coverage_penalty=body.coverage_penalty,
-        split=body.split,
-        attention=body.attention,
-        priority=body.priority,
-        deadline_seconds=body.deadline_seconds,
-    )

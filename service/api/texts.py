@@ -1,16 +1,20 @@
 """Many texts at once, as every dialect translates them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from time import monotonic
+from typing import Any, TypeVar
 
 from service.engine import Detection, Models, Translation, TranslationOptions, is_same_language
+from service.errors import ServiceError
 
 CHARACTERS_AT_ONCE = 10_000
 """Of one request, in the engine together: enough to fill batches, and far less than may wait
 there, so that a long request neither fills the waiting line nor is refused by its own length.
 """
+
+T = TypeVar("T")
 
 
 async def detect_texts(texts: Sequence[str], models: Models) -> list[Detection]:
@@ -33,9 +37,38 @@ async def translate_texts(
     Raises:
         ServiceError: what `Translator.translate` raises, and `UnsupportedPair`.
     """
-    deadline = None if options.deadline_seconds is None else monotonic() + options.deadline_seconds
-    tasks: list[asyncio.Task[Translation]] = []
-    running: dict[asyncio.Task[Translation], int] = {}
+    at = _deadline(options)
+
+    async def translate(text: str, source: str) -> Translation:
+        return await _translate(text, source, target, _until(at, options), models)
+
+    return await _paced(texts, sources, translate)
+
+
+async def translate_each(
+    texts: Sequence[str],
+    sources: Sequence[str],
+    target: str,
+    options: TranslationOptions,
+    models: Models,
+) -> list[Translation | ServiceError]:
+    """Translate each text as `translate_texts` does, but a failure stands in its text's place."""
+    at = _deadline(options)
+
+    async def attempt(text: str, source: str) -> Translation | ServiceError:
+        try:
+            return await _translate(text, source, target, _until(at, options), models)
+        except ServiceError as failure:
+            return failure
+
+    return await _paced(texts, sources, attempt)
+
+
+async def _paced(
+    texts: Sequence[str], sources: Sequence[str], work: Callable[[str, str], Coroutine[Any, Any, T]]
+) -> list[T]:
+    tasks: list[asyncio.Task[T]] = []
+    running: dict[asyncio.Task[T], int] = {}
     try:
         for text, source in zip(texts, sources, strict=True):
             while running and sum(running.values()) + len(text) > CHARACTERS_AT_ONCE:
@@ -43,15 +76,24 @@ async def translate_texts(
                 for task in done:
                     del running[task]
                     task.result()  # raises if it failed: then the rest is in vain
-            # What is left of it: the texts of a long request do not begin together.
-            left = None if deadline is None else max(0.0, deadline - monotonic())
-            own = replace(options, deadline_seconds=left)
-            tasks.append(asyncio.create_task(_translate(text, source, target, own, models)))
+            tasks.append(asyncio.create_task(work(text, source)))
             running[tasks[-1]] = len(text)
         return await asyncio.gather(*tasks)
     finally:
         for task in tasks:
             task.cancel()
+
+
+def _deadline(options: TranslationOptions) -> float | None:
+    seconds = options.deadline_seconds
+    return None if seconds is None else monotonic() + seconds
+
+
+def _until(deadline: float | None, options: TranslationOptions) -> TranslationOptions:
+    # What is left of it: the texts of a long request do not begin together.
+    if deadline is None:
+        return options
+    return replace(options, deadline_seconds=max(0.0, deadline - monotonic()))
 
 
 async def _translate(

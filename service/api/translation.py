@@ -1,13 +1,15 @@
 """The shapes of `POST /v1/translate`, and the limits of what it may ask for."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from service.api.dependencies import RequestLimits
-from service.engine import FinishReason, Priority, SplitMode
-from service.errors import InvalidRequest, TextTooLong, TooLarge
+from service.api.failure import FailureBody
+from service.engine import FinishReason, Priority, SplitMode, Translation, TranslationOptions
+from service.errors import InvalidRequest, ServiceError, TextTooLong, TooLarge
 
 AUTO = "auto"
 """Instead of a source language: find it for each text."""
@@ -98,9 +100,10 @@ class TranslateRequest(BaseModel):
     priority: Priority = Field(
         "interactive", description="`batch` lets the requests of those who wait go first."
     )
-    deadline_seconds: Seconds | None = Field(
+    timeout: Seconds | None = Field(
         None,
-        description="What is not translated by then fails with 504. No deadline if not given.",
+        description="Seconds, for all texts together; a text that is not translated by then "
+        "fails with `deadline_exceeded`. No end if not given.",
         examples=[10],
     )
 
@@ -151,18 +154,26 @@ class TranslationBody(BaseModel):
 class TranslateResponse(BaseModel):
     """The translations, in the order of the texts."""
 
-    translations: list[TranslationBody]
+    translations: list[TranslationBody | FailureBody] = Field(
+        description="An object with `error` stands in the place of a text that failed."
+    )
 
 
 def check(body: TranslateRequest, limits: RequestLimits) -> None:
-    """Refuse what goes beyond the limits.
+    """Refuse what goes beyond the limits; how long each text is, `check_length` tells.
 
     Raises:
         InvalidRequest: a number is too high.
-        TextTooLong: a text is, or all of them are for what is asked.
+        TextTooLong: all texts together are too long for what is asked.
         TooLarge: there are too many texts.
     """
-    _check_texts(body, limits)
+    if len(body.text) > limits.max_texts:
+        message = f"text: {len(body.text)} texts exceed {limits.max_texts}"
+        raise TooLarge(message, field="text", limit=limits.max_texts)
+    most, total = limits.max_attention_characters, sum(map(len, body.text))
+    if body.attention and total > most:
+        message = f"attention: {total} characters in all exceed {most}"
+        raise TextTooLong(message, field="attention", limit=most)
     numbers: tuple[tuple[str, float | None, float], ...] = (
         ("beam", body.beam, limits.max_beam),
         ("length_penalty", body.length_penalty, limits.max_penalty),
@@ -170,24 +181,40 @@ def check(body: TranslateRequest, limits: RequestLimits) -> None:
         ("max_tokens", body.max_tokens, limits.max_tokens),
         ("no_repeat_ngram", body.no_repeat_ngram, limits.max_ngram),
         ("coverage_penalty", body.coverage_penalty, limits.max_penalty),
-        ("deadline_seconds", body.deadline_seconds, limits.max_deadline_seconds),
+        ("timeout", body.timeout, limits.max_timeout_seconds),
     )
     for field, value, limit in numbers:
         if value is not None and value > limit:
             raise InvalidRequest(f"{field}: {value} exceeds {limit}", field=field, limit=limit)
 
 
-def _check_texts(body: TranslateRequest, limits: RequestLimits) -> None:
-    if len(body.text) > limits.max_texts:
-        message = f"text: {len(body.text)} texts exceed {limits.max_texts}"
-        raise TooLarge(message, field="text", limit=limits.max_texts)
-    most = limits.max_text_characters
-    for i, text in enumerate(body.text):
-        if len(text) > most:
-            field = f"text.{i}" if len(body.text) > 1 else "text"
-            message = f"{field}: {len(text)} characters exceed {most}"
-            raise TextTooLong(message, field=field, limit=most)
-    most, total = limits.max_attention_characters, sum(map(len, body.text))
-    if body.attention and total > most:
-        message = f"attention: {total} characters in all exceed {most}"
-        raise TextTooLong(message, field="attention", limit=most)
+def check_length(body: TranslateRequest, i: int, limits: RequestLimits) -> TextTooLong | None:
+    """Return what is wrong with the length of the text at `i`, if something is."""
+    most, length = limits.max_text_characters, len(body.text[i])
+    if length <= most:
+        return None
+    field = f"text.{i}" if len(body.text) > 1 else "text"
+    return TextTooLong(f"{field}: {length} characters exceed {most}", field=field, limit=most)
+
+
+def options_of(body: TranslateRequest) -> TranslationOptions:
+    """Return the options of every text."""
+    return TranslationOptions(
+        beam=body.beam,
+        length_penalty=body.length_penalty,
+        alternatives=body.alternatives,
+        max_tokens=body.max_tokens,
+        no_repeat_ngram=body.no_repeat_ngram,
+        coverage_penalty=body.coverage_penalty,
+        split=body.split,
+        attention=body.attention,
+        priority=body.priority,
+        deadline_seconds=body.timeout,
+    )
+
+
+def raise_if_all_failed(outcomes: Sequence[Translation | ServiceError]) -> None:
+    """Raise the failure of the first text, if all fail alike: then it is that of the request."""
+    failures = [outcome for outcome in outcomes if isinstance(outcome, ServiceError)]
+    if failures and len(failures) == len(outcomes) and len({f.code for f in failures}) == 1:
+        raise failures[0]

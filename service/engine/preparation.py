@@ -1,7 +1,7 @@
 r"""A text becomes work for a scheduler: sentences, their ids, and how to search for each.
 
-    text -> sentences -> ids
-                     \-> search options
+text -> sentences -> ids
+                 \-> search options
 """
 
 import math

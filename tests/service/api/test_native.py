@@ -9,7 +9,8 @@ from starlette.testclient import TestClient
 
 from service.api.texts import CHARACTERS_AT_ONCE
 from service.app import create_app
-from service.engine import TranslationOptions
+from service.engine import Detection, TranslationOptions
+from service.errors import DeadlineExceeded, ModelFailure, Overloaded
 from service.settings import Settings
 
 TIMEOUT_SECONDS = 10
@@ -126,7 +127,7 @@ def test_deadline_is_one_for_all_texts_however_late_they_begin(models):
 
     models.on_translate = linger
     with TestClient(create_app(Settings(), models)) as client:
-        ask(client, text=["a" * CHARACTERS_AT_ONCE] * 2, deadline_seconds=60)
+        ask(client, text=["a" * CHARACTERS_AT_ONCE] * 2, timeout=60)
 
     first, second = (options.deadline_seconds for options in models.options)
     assert second <= first - 0.01 < 60
@@ -145,7 +146,7 @@ def test_attention_comes_only_if_asked_for(client):
     assert "attention" not in unasked.json()["translations"][0]
 
 
-def test_failure_of_one_text_stops_the_others(client, models):
+def test_bug_at_one_text_stops_the_others(client, models):
     async def fail_or_wait() -> None:
         if len(models.options) == 2:
             raise RuntimeError("device lost")
@@ -155,6 +156,52 @@ def test_failure_of_one_text_stops_the_others(client, models):
 
     assert ask(client, text=["a", "b", "c"]).status_code == 500
     assert models.num_cancelled == 2
+
+
+def test_text_that_fails_leaves_the_others_their_translations(client, models):
+    async def be_late() -> None:
+        if len(models.options) == 2:
+            raise DeadlineExceeded("the deadline passed while decoding")
+
+    models.on_translate = be_late
+    answer = ask(client, text=["a", "b", "c" * 21])
+
+    good, late, long = answer.json()["translations"]
+    assert answer.status_code == 200
+    assert good["text"] == "A"
+    assert [late["error"]["code"], long["error"]["code"]] == ["deadline_exceeded", "text_too_long"]
+    assert (long["error"]["field"], long["error"]["limit"]) == ("text.2", 20)
+    assert long["error"]["request_id"] == answer.headers["X-Request-Id"]
+
+
+def test_text_found_to_be_in_a_language_that_is_not_served_is_told_of_alone(client, models):
+    models.detect = lambda text: Detection(language=text, confidence=1.0)
+
+    answer = client.post("/v1/translate", json={"text": ["de", "fr"], "target": "en"})
+
+    german, french = answer.json()["translations"]
+    assert (german["text"], french["error"]["code"]) == ("DE", "unsupported_pair")
+
+
+def test_texts_that_all_fail_alike_fail_the_request(client, models):
+    async def refuse() -> None:
+        raise Overloaded("too much is waiting", retry_after_seconds=7)
+
+    models.on_translate = refuse
+    answer = ask(client, text=["a", "b"])
+
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "7")
+
+
+def test_texts_that_fail_for_different_reasons_are_told_so_one_by_one(client, models):
+    async def fail() -> None:
+        raise ModelFailure("decoding failed")
+
+    models.on_translate = fail
+    answer = ask(client, text=["a", "b" * 21])
+
+    codes = [each["error"]["code"] for each in answer.json()["translations"]]
+    assert (answer.status_code, codes) == (200, ["model_failure", "text_too_long"])
 
 
 class Call:

@@ -130,7 +130,7 @@ def test_alternatives_leave_the_best_as_it_is(client):
 
 
 def test_deadline_in_the_past_fails_and_leaves_the_service_sound(client):
-    body = {"text": [TEXT] * 3, "source": "de", "target": "en", "deadline_seconds": 1e-9}
+    body = {"text": [TEXT] * 3, "source": "de", "target": "en", "timeout": 1e-9}
 
     late = client.post("/v1/translate", json=body)
 
@@ -139,4 +139,4 @@ def test_deadline_in_the_past_fails_and_leaves_the_service_sound(client):
 
 
 def test_priority_and_a_far_deadline_change_no_translation(client):
-    assert translate(client, priority="batch", deadline_seconds=600) == translate(client)
+    assert translate(client, priority="batch", timeout=600) == translate(client)
