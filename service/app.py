@@ -19,6 +19,7 @@ from service.api.dialect import BodyLimit, Render, Unrouted
 from service.engine import EngineOptions, Library
 from service.logs import RequestLog
 from service.settings import Settings
+from service.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +70,7 @@ def create_app(settings: Settings, library: Library | None = None) -> FastAPI:
     app.state.library = library or _library(settings)
     app.state.intake = Intake()
     app.state.limits = _limits(settings)
+    app.state.store = _store(settings)
     # The last one added is the first one entered.
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(PageHeaders)
@@ -91,6 +93,11 @@ def _limits(settings: Settings) -> RequestLimits:
         max_tokens=settings.max_tokens,
         max_attention_characters=settings.max_attention_characters,
     )
+
+
+def _store(settings: Settings) -> Store:
+    url = settings.database.get_secret_value() if settings.database else None
+    return Store(settings.data_folder, url)
 
 
 def _library(settings: Settings) -> Library:
@@ -118,6 +125,7 @@ async def _lifespan(drain_seconds: float, app: FastAPI) -> AsyncIterator[None]:
     yield
     app.state.intake.close()
     await asyncio.to_thread(app.state.library.close, drain_seconds)
+    await asyncio.to_thread(app.state.store.close)
     log.info("stopped")
 
 

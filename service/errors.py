@@ -8,7 +8,13 @@
         TooLarge                 too_large             413
         NotFound                 not_found             404
         MethodNotAllowed         method_not_allowed    405
+      Unauthorized               unauthorized          401
+        KeyRequired              key_required          401
+      Forbidden                  forbidden             403
+      RateLimited                rate_limited          429
+      QuotaExceeded              quota_exceeded        429
       Overloaded                 overloaded            503
+      StoreUnavailable           store_unavailable     503
       DeadlineExceeded           deadline_exceeded     504
       ModelFailure               model_failure         500
 
@@ -80,6 +86,50 @@ class MethodNotAllowed(InvalidRequest):
     status = 405
 
 
+class Unauthorized(ServiceError):
+    """The key is not one of this service, has expired or was revoked."""
+
+    code = "unauthorized"
+    status = 401
+
+
+class KeyRequired(Unauthorized):
+    """There is no key in a request that needs one."""
+
+    code = "key_required"
+
+
+class Forbidden(ServiceError):
+    """The key is good, but not for this."""
+
+    code = "forbidden"
+    status = 403
+
+
+class RateLimited(ServiceError):
+    """This caller asks too often; others are served meanwhile."""
+
+    code = "rate_limited"
+    status = 429
+
+    def __init__(self, message: str, *, rate: str, limit: int, retry_after_seconds: int) -> None:
+        super().__init__(message, limit=limit)
+        self.rate = rate
+        """The limit in words, such as `60 per 1 minute`."""
+        self.retry_after_seconds = retry_after_seconds
+
+
+class QuotaExceeded(ServiceError):
+    """The characters of this key for this month are used up."""
+
+    code = "quota_exceeded"
+    status = 429
+
+    def __init__(self, message: str, *, limit: int, retry_after_seconds: int) -> None:
+        super().__init__(message, limit=limit)
+        self.retry_after_seconds = retry_after_seconds
+
+
 class Overloaded(ServiceError):
     """More work is waiting than the service wants to keep; later it may succeed."""
 
@@ -89,6 +139,13 @@ class Overloaded(ServiceError):
     def __init__(self, message: str, *, retry_after_seconds: int = 1) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+
+
+class StoreUnavailable(ServiceError):
+    """What the service keeps cannot be read or written now."""
+
+    code = "store_unavailable"
+    status = 503
 
 
 class DeadlineExceeded(ServiceError):

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from service.settings import Settings
+from service.settings import SECRETS, Settings
 
 MAX_PENALTY = 10
 """The same as in a request."""
@@ -58,9 +58,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def with_a_flag_for_each_setting(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the flags of the table of settings, None where they are not given."""
+    """Give a command the flags of the table of settings, None where they are not given.
+
+    Secrets have none, for every user of a machine can read the commands that run on it.
+    """
     parameters = []
     for name, field in Settings.model_fields.items():
+        if name in SECRETS:
+            continue
         default = field.default
         if isinstance(default, Path):
             default = Path(*default.parts[-2:])  # the same words on every machine

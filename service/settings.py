@@ -8,9 +8,10 @@ environment, the environment over the default. Built once, in `cli.py`; nothing 
 import os
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "DRAGOMAN_"
@@ -29,6 +30,20 @@ class Settings(BaseSettings):
     bundles: Annotated[Path, Field(description="Folder that holds the published bundles.")] = (
         BUNDLES
     )
+    data: Annotated[
+        Path | None,
+        Field(
+            description="Folder for all that the service writes; if not given, dragoman in "
+            "XDG_STATE_HOME or in ~/.local/state."
+        ),
+    ] = None
+    database: Annotated[
+        SecretStr | None,
+        Field(
+            description="URL of a PostgreSQL database; if not given, a SQLite file in the data "
+            "folder."
+        ),
+    ] = None
     device: Annotated[
         Literal["auto", "cpu", "cuda"],
         Field(description="Where models run; auto takes a GPU if the driver has one."),
@@ -98,6 +113,14 @@ class Settings(BaseSettings):
         Literal["json", "console"], Field(description="JSON lines, or lines for a person to read.")
     ] = "json"
 
+    @property
+    def data_folder(self) -> Path:
+        """The folder for all that the service writes, which need not exist yet."""
+        if self.data:
+            return self.data
+        state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+        return Path(state) / "dragoman"
+
     @classmethod
     def load(cls, **flags: Any) -> Self:  # noqa: ANN401  # each field has its own type
         """Build the settings from flags, the environment and the defaults.
@@ -123,9 +146,36 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take flags and environment only, and refuse names that nobody knows."""
+        """Take flags, environment and files of secrets only; refuse names that nobody knows."""
         _refuse_unknown_names(cls)
-        return init_settings, env_settings
+        return init_settings, env_settings, _SecretFiles(cls)
+
+
+SECRETS = {
+    name for name, field in Settings.model_fields.items() if SecretStr in get_args(field.annotation)
+}
+"""Settings that are never shown, have no flag, and may be in a file: DRAGOMAN_NAME_FILE."""
+
+
+class _SecretFiles(PydanticBaseSettingsSource):
+    """The content of the file that DRAGOMAN_NAME_FILE names, without a line end, as NAME."""
+
+    def __call__(self) -> dict[str, str]:
+        values = (self.get_field_value(f, n) for n, f in self.settings_cls.model_fields.items())
+        return {name: value for value, name, _ in values if value is not None}
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[str | None, str, bool]:
+        variable = f"{PREFIX}{field_name.upper()}"
+        path = os.environ.get(f"{variable}_FILE")
+        if path is None or field_name not in SECRETS:
+            return None, field_name, False
+        if variable in os.environ:
+            raise ValueError(f"{variable} and {variable}_FILE are both given")
+        try:
+            return Path(path).read_text(encoding="utf-8").rstrip("\r\n"), field_name, False
+        except (OSError, UnicodeDecodeError) as failure:
+            reason = getattr(failure, "strerror", None) or "not UTF-8"
+            raise ValueError(f"{variable}_FILE: {path}: {reason}") from None
 
 
 def _spoken(name: str, given: dict[str, object]) -> str:
@@ -135,6 +185,8 @@ def _spoken(name: str, given: dict[str, object]) -> str:
 def _refuse_unknown_names(settings: type[BaseSettings]) -> None:
     for variable in sorted(os.environ):
         name = variable.lower().removeprefix(PREFIX.lower())
+        if name.removesuffix("_file") in SECRETS:
+            continue
         if name != variable.lower() and name not in settings.model_fields:
             near = get_close_matches(name, settings.model_fields, n=1)
             hint = f"; did you mean {PREFIX}{near[0].upper()}?" if near else ""

@@ -88,6 +88,8 @@ def _answer(request: Request, failure: ServiceError, render: Render) -> Response
     answer = render(request, failure)
     if failure.retry_after_seconds is not None:
         answer.headers["Retry-After"] = str(failure.retry_after_seconds)
+    if answer.status_code == HTTPStatus.UNAUTHORIZED:
+        answer.headers["WWW-Authenticate"] = "Bearer"
     return answer
 
 

@@ -82,3 +82,50 @@ def test_every_setting_is_described():
 
 def test_service_listens_on_this_machine_only_unless_told():
     assert (Settings().host, Settings().port) == ("127.0.0.1", 8000)
+
+
+def test_secret_may_be_in_a_file(monkeypatch, tmp_path):
+    (tmp_path / "url").write_text("postgresql://host/name\n", encoding="utf-8")
+    monkeypatch.setenv("DRAGOMAN_DATABASE_FILE", str(tmp_path / "url"))
+
+    assert Settings.load().database.get_secret_value() == "postgresql://host/name"
+
+
+def test_secret_that_is_given_twice_is_refused(monkeypatch):
+    monkeypatch.setenv("DRAGOMAN_DATABASE", "postgresql://host/name")
+    monkeypatch.setenv("DRAGOMAN_DATABASE_FILE", "url")
+
+    with pytest.raises(ValueError, match="DRAGOMAN_DATABASE and DRAGOMAN_DATABASE_FILE are both"):
+        Settings.load()
+
+
+def test_file_of_a_secret_that_cannot_be_read_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("DRAGOMAN_DATABASE_FILE", str(tmp_path / "none"))
+
+    with pytest.raises(ValueError, match=r"^DRAGOMAN_DATABASE_FILE: .*none: No such file"):
+        Settings.load()
+
+
+def test_only_secrets_may_be_in_files(monkeypatch):
+    monkeypatch.setenv("DRAGOMAN_PORT_FILE", "port")
+
+    with pytest.raises(ValueError, match="DRAGOMAN_PORT_FILE is not a setting"):
+        Settings.load()
+
+
+def test_secret_is_not_shown(monkeypatch):
+    monkeypatch.setenv("DRAGOMAN_DATABASE", "postgresql://user:hidden@host/name")
+
+    assert "hidden" not in repr(Settings.load())
+
+
+def test_data_lies_in_the_state_of_the_user(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+    assert Settings.load().data_folder == tmp_path / "dragoman"
+
+
+def test_data_lies_where_it_is_told(monkeypatch, tmp_path):
+    monkeypatch.setenv("DRAGOMAN_DATA", str(tmp_path))
+
+    assert Settings.load().data_folder == tmp_path

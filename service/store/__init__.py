@@ -1,0 +1,10 @@
+"""What the service keeps: keys, their use, and what callers have laid down.
+
+All SQL is in this package. A module for each owner holds its tables and what is asked of
+them; `migrations` brings a database from any older state to the present one.
+"""
+
+from service.store.database import Store
+from service.store.keys import Allowance, KeyRecord, Keys, Work, month_of
+
+__all__ = ["Allowance", "KeyRecord", "Keys", "Store", "Work", "month_of"]
