@@ -67,14 +67,14 @@ OWNERS = {
     "py3langid": {"service.engine.detector"},
     "sacrebleu": {"service.evaluation"},
     "sacremoses": {"training.protocol"},
-    "lxml": {"training.corpus"},
+    "lxml": {"training.pairs"},
     "matplotlib": {"training.plots"},
     "prometheus_client": {"service.metrics", "service.api.operations"},
     "structlog": {"service.logs"},
     "sqlalchemy": {"service.store"},
     "alembic": {"service.store"},
     "pydantic_settings": {"service.settings"},
-    "typer": {"service.cli", "service.flags", "training.cli"},
+    "typer": {"service.cli", "service.flags", "training.cli", "training.commands"},
     "rich": {"service.cli", "service.flags", "service.terminal", "service.inventory", "training"},
     "pydantic": PACKAGES,
     "pydantic_core": PACKAGES,
@@ -156,3 +156,13 @@ def test_service_loads_nothing_of_training():
     )
 
     assert (loaded.stdout, loaded.stderr) == ("set()\n", "")
+
+
+def test_flags_of_training_are_parsed_without_torch():
+    code = "import sys, training.cli; print('torch' in sys.modules)"
+
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert (loaded.stdout, loaded.stderr) == ("False\n", "")

@@ -17,8 +17,9 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from training.recipe import Run, Section, open_run, parse_recipe
 from training.record import Record
+from training.run import Run, open_run, parse_recipe
+from training.text_recipe import Section
 from training.variation import vary
 
 BASE = "base"

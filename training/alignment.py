@@ -23,7 +23,7 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from training.corpus import Pair
+from training.pairs import Pair
 
 BLOCK = 400
 """Pairs that are judged together."""

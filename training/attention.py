@@ -14,14 +14,11 @@ Shapes: J heads, U units of a head's share, P equal parts of all units, D any si
 letters are those of `models/README.md`.
 """
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
 from training.additive_scores import additive_scores
-
-AttentionKind = Literal["dot", "general", "additive"]
+from training.kinds import AttentionKind
 
 DIRECTIONS = 2
 """Of the encoder, side by side in the memory."""

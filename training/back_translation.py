@@ -19,9 +19,11 @@ from pathlib import Path
 
 from models.bundle import MANIFEST, Bundle
 from models.tokenizer import normalise
-from training.corpus import Pair, Report, clean_lines, find_leaks, read_lines
-from training.recipe import Run, TextRecipe
+from training.corpus import Report, clean_lines, find_leaks
+from training.pairs import Pair, read_lines
+from training.run import Run
 from training.synthetic import Origin, write_origin
+from training.text_recipe import TextRecipe
 from training.translations import Interpreter, OnProgress, Rendering, translate_all
 
 FOLDER = "back-translated"

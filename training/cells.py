@@ -6,14 +6,15 @@ attention and output read, whatever the cell: `(h,)` for a GRU, `(h, c)` for an 
 Legend beyond `models/README.md`: D inputs of a layer.
 """
 
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import dropout
 
-CellKind = Literal["gru", "lstm"]
+from training.kinds import CellKind
+
 State = tuple[Tensor, ...]
 Start = TypeVar("Start", Tensor, tuple[Tensor, Tensor])
 """The state in the form that torch's layer has it in."""

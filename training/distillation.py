@@ -24,11 +24,13 @@ from typing import Any
 from models.bundle import Bundle, Distillation
 from service.evaluation import find_nearest
 from training.comparison import System
-from training.corpus import Pair, Report, clean, find_leaks, load_train
+from training.corpus import Report, clean, find_leaks, load_train
 from training.experts import Direction, Expert, find_experts
 from training.measurements import Search
+from training.pairs import Pair
 from training.prepare import describe_files, describe_held_out
-from training.recipe import Run, TextRecipe
+from training.run import Run
+from training.text_recipe import TextRecipe
 from training.translations import Interpreter, OnProgress, Rendering, translate_all
 
 FOLDER = "distilled"

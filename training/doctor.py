@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from models.tokenizer import Normalisation, normalise
 from training.alignment import Alignment, Block, is_telling, overall
 from training.characters import CharacterCheck
-from training.corpus import BOTH_EQUAL, clean, find_fault, find_leaks, fingerprint, read_pairs
+from training.corpus import BOTH_EQUAL, clean, find_fault, find_leaks, fingerprint
 from training.corpus import Report as CleaningReport
 from training.findings import (
     MAX_EXAMPLES,
@@ -33,7 +33,9 @@ from training.findings import (
     judge,
 )
 from training.languages import LanguageCheck
-from training.recipe import CleaningRecipe, CorpusRecipe, Run, TextRecipe
+from training.pairs import read_pairs
+from training.run import Run
+from training.text_recipe import CleaningRecipe, CorpusRecipe, TextRecipe
 
 MIN_PAIRS = 50
 """Usable pairs below which nothing can be learnt and held out."""

@@ -23,7 +23,7 @@ from models.tokenizer import target_tag
 from training.card import render_card
 from training.graph_reader import describe_graph, describe_variant
 from training.graphs import GraphFiles
-from training.recipe import Run
+from training.run import Run
 from training.trained import Trained
 
 TOKENIZER = "tokenizer.model"

@@ -5,11 +5,9 @@ Nothing is dropped outside training.
 Legend beyond `models/README.md`: D units of whatever is dropped.
 """
 
-from typing import Literal
-
 from torch import Tensor, nn
 
-DropoutKind = Literal["locked", "independent"]
+from training.kinds import DropoutKind
 
 
 class LockedDropout(nn.Module):

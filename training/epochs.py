@@ -12,7 +12,7 @@ from multiprocessing.context import SpawnProcess
 import torch
 
 from training.prepare import Examples, Prepared
-from training.recipe import Run
+from training.run import Run
 
 
 class Epochs:

@@ -15,7 +15,7 @@ from training.corpus import HeldOut
 from training.network import Network
 from training.prepare import source_prefix
 from training.protocol import score_by
-from training.recipe import Run
+from training.run import Run
 
 # validation needs no gradients, so its batches may be larger than those of training
 ROWS = 256

@@ -13,7 +13,7 @@ from pathlib import Path
 from models.bundle import MANIFEST, Ancestor, Bundle, Data, Training
 from training.ensemble import Ensemble
 from training.graph_reader import files_of_bundle, plan_of_bundle, read_weights
-from training.recipe import Run, open_run, parse_recipe
+from training.run import Run, open_run, parse_recipe
 from training.trained import Trained, load_network, trained_of_run
 from training.weights import build_network
 

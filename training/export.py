@@ -32,7 +32,7 @@ from training.measurements import (
 from training.parity import check_parity
 from training.prepare import encode_pairs, encode_train, source_prefix
 from training.progress_bar import show_progress
-from training.recipe import Run
+from training.run import Run
 from training.shortlist import build
 from training.trained import Trained
 from training.weights import write_network

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
-from training.corpus import Pair
+from training.pairs import Pair
 
 Verdict = Literal["ok", "look", "stop"]
 """Nothing to do; worth a look; must not be trained on."""

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.graph_products import Factor, Matrix, Products
+from training.kinds import CellKind
 
-CellKind = Literal["gru", "lstm"]
 Part = Literal["gates", "new"]
 
 PARTS: tuple[Part, ...] = ("gates", "new")

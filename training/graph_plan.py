@@ -7,9 +7,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from training.graph_cells import Cell, CellKind, build_cell
+from training.graph_cells import Cell, build_cell
 from training.graph_products import Arithmetic, Factor, Matrix
 from training.graph_writer import GraphWriter, WeightFile, WeightPart, kind_of
+from training.kinds import CellKind
 
 NORMALISED = 6.0
 """Deviations from the mean within which integers hold what is normalised; beyond, they cut it off.

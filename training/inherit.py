@@ -16,7 +16,7 @@ from models.bundle import Bundle
 from models.tokenizer import Tokenizer
 from training.graph_reader import files_of_bundle, plan_of_bundle, read_weights
 from training.network import Network
-from training.recipe import Run
+from training.run import Run
 from training.weights import build_network, collect_weights, plan_of
 
 TABLES = ("source_embedding", "target_embedding", "output_embedding", "output_bias")

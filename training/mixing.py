@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from training.recipe import CorpusRecipe
+from training.text_recipe import CorpusRecipe
 
 Sides = tuple[list[str], list[str]]
 """Two languages of a text, line by line."""

@@ -21,11 +21,11 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from models.bundle import Bundle
-from training.corpus import read_pairs
 from training.doctor import examine, read_lines
 from training.findings import Examination
-from training.recipe import CleaningRecipe, Run, TextRecipe, open_run, parse_recipe
+from training.pairs import read_pairs
 from training.recipe_text import Heading, write_recipe
+from training.run import Run, open_run, parse_recipe
 from training.sizes import (
     Duration,
     Pace,
@@ -36,6 +36,7 @@ from training.sizes import (
     list_shapes,
 )
 from training.split import DEV, PARTS, TEST, TRAIN, split, write_parts
+from training.text_recipe import CleaningRecipe, TextRecipe
 
 if TYPE_CHECKING:
     import torch

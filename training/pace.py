@@ -11,7 +11,7 @@ from training.corpus import HeldOut, load_dev
 from training.evaluate import validate
 from training.prepare import Prepared
 from training.progress import Position, Window
-from training.recipe import Run
+from training.run import Run
 from training.sizes import Pace
 from training.trainer import Trainer
 

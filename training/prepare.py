@@ -21,8 +21,10 @@ from models.tokenizer import BOS, EOS, Tokenizer, target_tag
 from training.corpus import HeldOut, Report, load_train
 from training.inherit import inherit_tokenizer
 from training.mixing import Sides, mix
-from training.recipe import Recipe, Run, TextRecipe
+from training.recipe import Recipe
+from training.run import Run
 from training.synthetic import read_origin
+from training.text_recipe import TextRecipe
 
 ORIGIN = "origin.json"
 VOCABULARY = "tokenizer.model"

@@ -13,13 +13,11 @@ lowercase.perl, normalize-punctuation.perl and tokenizer.perl, in this order.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
 
 from sacremoses import MosesPunctNormalizer, MosesTokenizer
 
 from service.evaluation import Metric, score, score_tokens
-
-ProtocolName = Literal["detok", "lc-tok"]
+from training.kinds import ProtocolName
 
 LC_TOK_BLEU = "lc-tok BLEU"
 """The metric of lc-tok; what is called plain BLEU is always detok."""

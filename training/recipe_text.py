@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from training.recipe import CleaningRecipe
 from training.sizes import (
     MILLION,
     Duration,
@@ -14,6 +13,7 @@ from training.sizes import (
     dropout_share,
     find_tier,
 )
+from training.text_recipe import CleaningRecipe
 
 SLOW_STEPS = 10_000
 """From which there is time for a lower learning rate, which ends lower."""

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from models.bundle import Bundle, Score
-from training.recipe import SEED, Recipe, parse_recipe
+from training.recipe import Recipe
 from training.record import Record
+from training.run import SEED, parse_recipe
 
 
 class Repetition(Record):

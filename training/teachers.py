@@ -17,7 +17,7 @@ from training.experts import Expert, Place, join_experts
 from training.measurements import REFERENCE
 from training.parity import check_parity
 from training.prepare import encode_pairs
-from training.recipe import Run
+from training.run import Run
 from training.weights import write_network
 
 FOLDER = "teachers"

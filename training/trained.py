@@ -17,7 +17,8 @@ from training.graph_reader import files_of_bundle, plan_of_bundle, read_weights
 from training.network import Network
 from training.parity import check_parity
 from training.prepare import Prepared, describe_files, encode_pairs
-from training.recipe import Recipe, Run, parse_recipe
+from training.recipe import Recipe
+from training.run import Run, parse_recipe
 from training.synthetic import read_origin
 from training.trainer import load_best
 from training.weights import build_network

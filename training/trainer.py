@@ -36,7 +36,8 @@ from training.precision import Precision, choose_precision
 from training.prepare import Prepared
 from training.progress import Position, Window
 from training.ranks import ALONE, Ranks
-from training.recipe import Run, TrainingRecipe
+from training.recipe import TrainingRecipe
+from training.run import Run
 from training.schedules import learning_rate
 
 CHECK_STEPS = 50

@@ -21,7 +21,7 @@ from training.ablation import Budget, Trial, TrialResult, write_result
 from training.corpus import load_dev
 from training.evaluate import validate
 from training.prepare import Prepared, prepare
-from training.recipe import Run
+from training.run import Run
 from training.trainer import Trainer, load_best
 
 RECIPE = "recipe.toml"

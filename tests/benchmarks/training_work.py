@@ -19,7 +19,8 @@ from training.network import Batch, BidirectionalLayer, Network
 from training.precision import Precision
 from training.prepare import Examples, Ragged
 from training.ranks import ALONE
-from training.recipe import NetworkRecipe, Recipe, parse_recipe
+from training.recipe import NetworkRecipe, Recipe
+from training.run import parse_recipe
 
 PUBLISHED = Path(training.__file__).parent / "recipes" / "tatoeba-de-en-es-fr.toml"
 GNMT_ROWS, GNMT_TOKENS = 128, 27

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from training.recipe import Run, open_run
+from training.run import Run, open_run
 
 SUBJECTS = {"ich": "I", "du": "you", "wir": "we", "sie": "they"}
 VERBS = {"sehe": "see", "kaufe": "buy", "male": "paint", "suche": "seek"}

@@ -17,7 +17,7 @@ from training.ablation import (
     read_ablation,
     read_result,
 )
-from training.recipe import parse_recipe
+from training.run import parse_recipe
 from training.trials import prepare_trials, train_trials
 
 FILES = sorted((Path(training.__file__).parent / "recipes").glob("ablation-*.toml"))

@@ -12,8 +12,8 @@ from training.back_translation import BackTranslation, back_translate, load_targ
 from training.card import render_card
 from training.corpus import HeldOut
 from training.prepare import BACK_TRANSLATED, Prepared, encode_pairs, prepare
-from training.recipe import TextRecipe
 from training.synthetic import read_origin
+from training.text_recipe import TextRecipe
 
 BOTH = [["de", "en"], ["en", "de"]]
 REAL = {"name": "toy train", "languages": ["de", "en"], "files": ["train.de", "train.en"]}

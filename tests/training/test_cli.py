@@ -320,3 +320,14 @@ def test_seed_of_a_text_of_ones_own_is_refused_and_not_ignored(tmp_path):
 
     assert result.exit_code == 2
     assert "--seed" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "flag", ["--minutes=3", "--name=mine", "--version=2", "--both", "--from=de", "--to=en"]
+)
+def test_what_is_for_a_text_of_ones_own_is_refused_beside_a_recipe(toy, flag):
+    result = call("all", toy.recipe(), "--runs", toy.runs, flag)
+
+    assert result.exit_code == 2
+    assert f"{flag.partition('=')[0]} is for --corpus" in " ".join(result.stderr.split())
+    assert not toy.runs.exists()

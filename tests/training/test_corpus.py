@@ -2,17 +2,9 @@
 
 import pytest
 
-from training.corpus import (
-    HeldOut,
-    Report,
-    clean,
-    find_leaks,
-    load_dev,
-    load_tests,
-    load_train,
-    read_pairs,
-)
-from training.recipe import CleaningRecipe, TextRecipe
+from training.corpus import HeldOut, Report, clean, find_leaks, load_dev, load_tests, load_train
+from training.pairs import read_pairs
+from training.text_recipe import CleaningRecipe, TextRecipe
 
 RULES = CleaningRecipe(max_words=6, max_ratio=3.0, min_ratio_characters=30)
 PAIRS = [("Guten Morgen", "Good morning"), ("Das Haus", "The house")]

@@ -7,10 +7,11 @@ import pytest
 from models.bundle import Bundle
 from tests.training.conftest import TABLES
 from training.comparison import compare, count_translations
-from training.corpus import load_dev, read_pairs
+from training.corpus import load_dev
 from training.distillation import Distiller, count_repeats
 from training.experts import Expert
 from training.measurements import Search
+from training.pairs import read_pairs
 from training.prepare import Prepared, prepare
 from training.translations import Rendering
 

@@ -13,7 +13,7 @@ from training.doctor import UsableCheck, examine, examine_run, read_lines
 from training.findings import Examination, Example, Finding, count_of
 from training.findings_table import render_examination
 from training.languages import candidates
-from training.recipe import CleaningRecipe, TextRecipe
+from training.text_recipe import CleaningRecipe, TextRecipe
 
 RULES = CleaningRecipe(max_words=40, max_ratio=3.0, min_ratio_characters=30)
 PAIRS = phrases(800)

@@ -18,7 +18,7 @@ from training.export import export
 from training.network import Network
 from training.prepare import Prepared, prepare
 from training.protocol import score_by
-from training.recipe import open_run
+from training.run import open_run
 from training.trained import trained_of_bundle, trained_of_run
 from training.weights import collect_weights
 

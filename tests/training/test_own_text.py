@@ -15,8 +15,9 @@ from training.own_text import (
     reopen,
     usual_rules,
 )
-from training.recipe import Run, TextRecipe
+from training.run import Run
 from training.sizes import Shape
+from training.text_recipe import TextRecipe
 
 TINY = (Shape(1, 2, 12, 8, 12), Shape(1, 2, 16, 8, 16))
 CPU = torch.device("cpu")

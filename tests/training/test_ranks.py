@@ -23,7 +23,7 @@ SHORT_LIVED = """
 import os, sys
 from pathlib import Path
 from training.ranks import join
-from training.recipe import open_run
+from training.run import open_run
 from training.trainer import Trainer
 
 def leave(position, window):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import training
-from training.recipe import open_run, parse_recipe
+from training.run import open_run, parse_recipe
 
 RECIPES = [
     path
@@ -20,7 +20,8 @@ ADDITIVE = {"network__attention": "additive"}
 def test_shipped_recipe_is_valid_and_named_like_its_file(path, tmp_path):
     run = open_run(path, tmp_path, tmp_path)
 
-    assert run.recipe.name == path.stem
+    # one that others start from keeps its version in its name
+    assert path.stem in {run.recipe.name, f"{run.recipe.name}-{run.recipe.version}"}
 
 
 def test_there_is_a_shipped_recipe():
@@ -111,6 +112,14 @@ def test_unknown_key_is_refused_by_its_name(key, toy):
         ({"corpus__directions": [["de", "fr"]]}, r"corpus\.train has no text for de-fr"),
         ({"corpus__directions": [["DE", "en"]]}, r"corpus\.directions"),
         ({"corpus__dev": []}, r"corpus\.dev: "),
+        (
+            {
+                "corpus__dev": [
+                    {"name": "dev", "languages": ["de", "en"], "files": FILES, "weight": 2}
+                ]
+            },
+            "dev: weight 2 is for training texts",
+        ),
         ({"export__beams": [0]}, r"export\.beams\.0: "),
         ({"export__variants": ["int8"]}, r"export\.variants must name fp32"),
         ({"export__variants": ["fp32", "int4"]}, r"export\.variants\.1: "),

@@ -2,9 +2,10 @@
 
 import pytest
 
-from training.recipe import CleaningRecipe, parse_recipe
 from training.recipe_text import Heading, explain, write_recipe
+from training.run import parse_recipe
 from training.sizes import Pace, Volume, choose_duration, list_shapes
+from training.text_recipe import CleaningRecipe
 
 CLEANING = CleaningRecipe(max_words=80, max_ratio=3.4, min_ratio_characters=30)
 

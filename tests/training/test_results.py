@@ -8,8 +8,8 @@ from models.bundle import Bundle, Training
 from training.export import export
 from training.network import Network
 from training.prepare import Prepared, prepare
-from training.recipe import open_run
 from training.results import Result, collect_result, load_result, read_recipe, result_file
+from training.run import open_run
 from training.tables import tabulate_results
 from training.trained import trained_of_run
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import training
-from training.recipe import parse_recipe
+from training.run import parse_recipe
 from training.variation import vary
 
 RECIPES = [

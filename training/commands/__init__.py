@@ -1,0 +1,1 @@
+"""What the commands of `dragoman-train` do; `cli.py` only parses them."""
