@@ -13,7 +13,7 @@ from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api import failure, native, operations
+from service.api import failure, libretranslate, native, operations
 from service.api.dependencies import Intake, RequestLimits
 from service.api.dialect import BodyLimit, Render, Unrouted
 from service.engine import EngineOptions, Library
@@ -45,7 +45,10 @@ A request that is refused with 503 may be sent again after the seconds in `Retry
 """
 
 
-RENDERS: dict[str, Render] = {"": failure.render}
+RENDERS: dict[str, Render] = {
+    "": failure.render,
+    **dict.fromkeys(libretranslate.PREFIXES, libretranslate.render),
+}
 """Who answers for a path that no route has: each dialect for the paths that begin as its own."""
 
 
@@ -79,6 +82,7 @@ def create_app(settings: Settings, library: Library | None = None) -> FastAPI:
     app.add_exception_handler(HTTPException, unrouted)
     app.add_exception_handler(Exception, unrouted)
     app.include_router(native.router)
+    app.include_router(libretranslate.router)
     app.include_router(operations.router)
     _add_pages(app)
     return app

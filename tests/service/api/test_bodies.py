@@ -57,7 +57,7 @@ client = TestClient(app, raise_server_exceptions=False)
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(text=texts, other=texts)
 def test_any_text_arrives_whole_however_it_is_sent(text, other):
     fields = {"q": text, "source": other}

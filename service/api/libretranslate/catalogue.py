@@ -1,0 +1,132 @@
+"""What is served: languages, the settings of a front end, health."""
+
+from collections.abc import Iterable
+from itertools import chain
+
+from pydantic import BaseModel, Field
+
+from service.api.dependencies import Limits, Models, ModelsAtWork
+from service.api.languages import name_of
+from service.api.libretranslate.wording import dialect_router
+from service.engine import is_same_language
+from service.errors import UnsupportedPair
+
+FRONTEND_TIMEOUT_MILLISECONDS = 500
+"""How long a front end waits after a key is pressed; that of the original."""
+
+AUTO = "auto"
+"""Instead of a source language: find it for each text."""
+
+router = dialect_router()
+
+
+class Language(BaseModel):
+    """A language and what it can be translated into."""
+
+    code: str = Field(examples=["de"])
+    name: str = Field(examples=["German"])
+    targets: list[str] = Field(description="Codes; its own is among them.")
+
+
+class NamedLanguage(BaseModel):
+    """A language that a front end offers first."""
+
+    code: str
+    name: str
+
+
+class FrontendLanguages(BaseModel):
+    """The languages that a front end offers first."""
+
+    source: NamedLanguage
+    target: NamedLanguage
+
+
+class FrontendSettings(BaseModel):
+    """What a front end must know of this server."""
+
+    apiKeys: bool = Field(description="Whether keys are known.")
+    charLimit: int = Field(description="Most characters of a text.")
+    filesTranslation: bool
+    frontendTimeout: int = Field(description="Milliseconds to wait after a key is pressed.")
+    keyRequired: bool = Field(description="Whether nobody is served without a key.")
+    language: FrontendLanguages
+    suggestions: bool
+    supportedFilesFormat: list[str] = Field(examples=[[".txt", ".html"]])
+
+
+class Health(BaseModel):
+    """The answer of a server that is well."""
+
+    status: str = "ok"
+
+
+@router.get("/languages")
+async def list_languages(models: Models) -> list[Language]:
+    """List the languages, by their names."""
+    listed = [
+        Language(code=code, name=name_of(code), targets=targets)
+        for code, targets in _targets_by_source(models).items()
+    ]
+    return sorted(listed, key=lambda language: language.name)
+
+
+@router.get("/frontend/settings")
+async def read_frontend_settings(models: Models, limits: Limits) -> FrontendSettings:
+    """Tell a front end what this server allows."""
+    codes = _targets_by_source(models)
+    target = "en" if "en" in codes else next(iter(codes))
+    return FrontendSettings(
+        apiKeys=False,
+        charLimit=limits.max_text_characters,
+        filesTranslation=False,
+        frontendTimeout=FRONTEND_TIMEOUT_MILLISECONDS,
+        keyRequired=False,
+        language=FrontendLanguages(
+            source=NamedLanguage(code=AUTO, name="Auto Detect"),
+            target=NamedLanguage(code=target, name=name_of(target)),
+        ),
+        suggestions=False,
+        supportedFilesFormat=[],
+    )
+
+
+@router.get("/health")
+async def check_health(_: ModelsAtWork) -> Health:
+    """Tell whether texts are translated now."""
+    return Health()
+
+
+def _targets_by_source(models: Models) -> dict[str, list[str]]:
+    """Return the codes that each language can be translated into, which it can into itself."""
+    targets_by_source = models.languages()
+    codes = {*targets_by_source, *chain.from_iterable(targets_by_source.values())}
+    return {code: sorted({code, *targets_by_source.get(code, [])}) for code in sorted(codes)}
+
+
+def check_pair(source: str, target: str, models: Models) -> None:
+    """Refuse what cannot be translated, in the words of the original.
+
+    Raises:
+        UnsupportedPair: a language is not served, or the one not into the other.
+    """
+    targets_by_source = _targets_by_source(models)
+    served_source = _served(source, targets_by_source)
+    served_target = _served(target, targets_by_source)
+    if not any(is_same_language(target, each) for each in targets_by_source[served_source]):
+        raise UnsupportedPair(
+            f"{_described(served_target)} is not available as a target language"
+            f" from {_described(served_source)}",
+            field="target",
+        )
+
+
+def _served(code: str, served: Iterable[str]) -> str:
+    found = [each for each in served if is_same_language(code, each)]
+    if not found:
+        raise UnsupportedPair(f"{code} is not supported")
+    return next((each for each in found if each.lower() == code.lower()), found[0])
+
+
+def _described(code: str) -> str:
+    return f"{name_of(code)} ({code})"

@@ -1,0 +1,66 @@
+"""The words of this dialect: one sentence for whatever went wrong, where it can the original's."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field, ValidationError
+
+from service.api.dialect import dialect
+from service.errors import InvalidRequest, ServiceError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_MAX_QUOTED_CHARACTERS = 32
+
+
+class ErrorBody(BaseModel):
+    """The answer to every request that failed."""
+
+    error: str = Field(examples=["Invalid request: missing q parameter"])
+
+
+def render(request: Request, error: ServiceError) -> Response:
+    """Answer a failure in the shape of this dialect."""
+    return JSONResponse(ErrorBody(error=str(error)).model_dump(), error.status)
+
+
+def dialect_router() -> APIRouter:
+    """Return a router whose routes answer failures as this dialect does."""
+    return APIRouter(tags=["LibreTranslate"], route_class=dialect(render), responses=_FAILURES)
+
+
+def parse(model: type[Model], fields: dict[str, Any]) -> Model:
+    """Return the fields as a model.
+
+    Raises:
+        InvalidRequest: they are not what the model wants.
+    """
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        raise InvalidRequest(_complaint(error.errors()[0])) from None
+
+
+def _complaint(error: Mapping[str, Any]) -> str:
+    name, value = error["loc"][0], error["input"]
+    if name == "alternatives":
+        return "Invalid request: alternatives parameter is not a number"
+    if error["type"] == "missing" or value in (None, "", []):
+        return f"Invalid request: missing {name} parameter"
+    if name == "format":
+        return f"{str(value)[:_MAX_QUOTED_CHARACTERS]} format is not supported"
+    return f"Invalid request: {name} parameter: {error['msg']}"
+
+
+def _failure(description: str) -> dict[str, Any]:
+    return {"model": ErrorBody, "description": description}
+
+
+_FAILURES: dict[int | str, dict[str, Any]] = {
+    400: _failure("The request cannot be served as it stands"),
+    413: _failure("The body is too large"),
+    503: _failure("Too much work is waiting, models are being loaded, or the service shuts down"),
+    "default": _failure("Any other failure, in the same shape"),
+}
