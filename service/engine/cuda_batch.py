@@ -48,7 +48,11 @@ class CudaBatch:
         self._lengths_N = np.zeros(0, np.int32)
         self._newcomers: list[dict[str, DeviceTensor]] = []
 
-    def admit(self, sources: Sequence[Sequence[int]]) -> range:
+    def admit(
+        self,
+        sources: Sequence[Sequence[int]],
+        wanted: Sequence[Sequence[int]] | None = None,
+    ) -> range:
         """Encode sources, append one row for each, and return the new rows' indices."""
         lengths_N = np.array([len(source) for source in sources], np.int32)
         source_NS = np.full((len(sources), round_up(int(lengths_N.max()))), PAD, np.int64)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 BOS, EOS = 1, 2
 
 FinishReason = Literal["eos", "length", "repetition"]
+Lane = tuple[int, Literal["free", "forced"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +38,29 @@ class SearchOptions:
     """Source tokens at the beginning that nothing translates, so that they need no coverage."""
     case_ids: tuple[int, ...] = ()
     """Tokens that say how the next word is written: no part of an n-gram."""
+    forced: tuple[int, ...] | None = None
+    """A translation to be scored, without EOS: it is taken token by token, and nothing else is
+    looked for; the width is 1 and no n-gram is blocked."""
 
     @property
     def reads_attention(self) -> bool:
         """Whether the search needs the attention weights of every step."""
         return self.with_attention or self.coverage_penalty > 0
+
+    @property
+    def limit(self) -> int:
+        """Target length at which decoding stops, EOS included."""
+        return self.max_tokens if self.forced is None else len(self.forced) + 1
+
+    @property
+    def lane(self) -> Lane:
+        """What sentences must have in common to be decoded together."""
+        return self.width, "free" if self.forced is None else "forced"
+
+    @property
+    def wanted_tokens(self) -> tuple[int, ...]:
+        """Tokens that the search must be able to choose, whatever its source."""
+        return self.forced or ()
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -56,6 +75,8 @@ class Hypothesis:
     """`length` if cut off at `max_tokens`, `repetition` if nothing but copies followed."""
     attention_TS: NDArray[np.float32] | None = field(compare=False, default=None)
     """What each token, EOS included, attended to, if asked for."""
+    token_scores: tuple[float, ...] | None = field(compare=False, default=None)
+    """Log-probability of each token, EOS included, of a translation that was forced."""
 
 
 class StepResult(NamedTuple):

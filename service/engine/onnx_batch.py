@@ -115,7 +115,9 @@ class OnnxBatch:
         # The sentences that the rows of the last step, and the newcomers behind them, are of.
         self._sentences_P = self._places_P = np.zeros(0, np.int64)
 
-    def admit(self, sources: Sequence[Sequence[int]]) -> range:
+    def admit(
+        self, sources: Sequence[Sequence[int]], wanted: Sequence[Sequence[int]] | None = None
+    ) -> range:
         """Encode sources, append one row for each, and return the new rows' indices."""
         lengths_N = np.array([len(source) for source in sources], np.int32)
         source_NS = np.full((len(sources), round_up(int(lengths_N.max()))), PAD, np.int64)
@@ -123,7 +125,7 @@ class OnnxBatch:
             source_NS[i, : len(source)] = source
         keys_NAS, memory_NSM, *states = self._sessions.encode(source_NS, lengths_N)
         if self._shortlists is not None:
-            self._shortlists.append(sources)
+            self._shortlists.append(sources, wanted)
         first_row, first_sentence = len(self._sentences_P), 0
         if self._memory is None:
             self._memory, self._states = _Memory(keys_NAS, memory_NSM, lengths_N), states

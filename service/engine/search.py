@@ -15,17 +15,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from service.engine.attention_trace import AttentionTrace
-from service.engine.hypothesis import BOS, EOS, FinishReason, Hypothesis, SearchOptions, StepResult
+from service.engine.guides import Guide, find_guide
+from service.engine.hypothesis import BOS, FinishReason, Hypothesis, SearchOptions, StepResult
 from service.engine.repetition import CHECK_STEPS, blocked_tokens, surplus_tokens
+from service.engine.selection import Integers, Selection, Totals, select
 
 T = TypeVar("T", bound=np.generic)
 
 # Target positions there is room for at first.
 _MIN_PREFIX = 32
-
-
-Totals = NDArray[np.float64]
-Selection = tuple[NDArray[np.int64] | None, Totals, list[tuple[int, int]]]
 
 
 class Beams:
@@ -39,6 +37,7 @@ class Beams:
         # Only of those sentences that want them, by place.
         self._traces: dict[int, AttentionTrace] = {}
         self._ngram_sizes: dict[int, int] = {}
+        self._guides: dict[int, Guide] = {}
         self._steps_N = np.zeros(0, np.int64)
         self._max_tokens_N = np.zeros(0, np.int64)
         self._num_ended_N = np.zeros(0, np.int64)
@@ -56,7 +55,7 @@ class Beams:
         return len(self._options)
 
     @property
-    def moves(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def moves(self) -> tuple[Integers, Integers]:
         """Parents and tokens, what the next model step has to compute.
 
         Row k of sentence n continues row `parents_NK[n, k]` of the step before, counted over
@@ -83,6 +82,11 @@ class Beams:
 
     def count_candidates(self) -> int:
         """Return how many candidates of each row the next `advance` needs."""
+        guided = (guide.num_candidates for guide in self._guides.values())
+        return max(self._count_free(), *guided) if self._guides else self._count_free()
+
+    def _count_free(self) -> int:
+        """Return how many candidates of each row the sentences without a guide choose among."""
         # One of them may be EOS; the best of a single row is enough, whatever it is.
         # Where n-grams are blocked it is not: one candidate lets a model go on by itself.
         enough = self._width + 1 if self._width > 1 or self._ngram_sizes else 1
@@ -100,7 +104,9 @@ class Beams:
         self._sources += sources
         self._ended += [[] for _ in options]
         for i, (each, source) in enumerate(zip(options, sources, strict=True), first):
-            if each.no_repeat_ngram:
+            if guide := find_guide(each):
+                self._guides[i] = guide
+            if each.no_repeat_ngram and each.forced is None:
                 self._ngram_sizes[i] = each.no_repeat_ngram
             if each.reads_attention:
                 self._traces[i] = AttentionTrace(
@@ -111,7 +117,7 @@ class Beams:
         totals_NK[:, 0] = 0
         parents_NK = np.repeat(np.array(rows, np.int64)[:, None], self._width, axis=1)
         size = self._prefixes_NKT.shape[2]
-        self._max_tokens_N = _append(self._max_tokens_N, [each.max_tokens for each in options])
+        self._max_tokens_N = _append(self._max_tokens_N, [each.limit for each in options])
         self._totals_NK = _append(self._totals_NK, totals_NK)
         self._parents_NK = _append(self._parents_NK, parents_NK)
         self._tokens_NK = _append(self._tokens_NK, np.full_like(parents_NK, BOS))
@@ -121,7 +127,7 @@ class Beams:
         self._prefixes_NKT = _append(self._prefixes_NKT, np.zeros((count, self._width, size)))
         self._count_places()
 
-    def keep(self, keep_N: NDArray[np.bool_]) -> NDArray[np.int64]:
+    def keep(self, keep_N: NDArray[np.bool_]) -> Integers:
         """Forget the sentences that are False here; return which now stands at each place.
 
         The last ones fill the places that become free, so that few change theirs.
@@ -133,6 +139,7 @@ class Beams:
         self._ended = [self._ended[old] for old in places]
         self._traces = {places[i]: x for i, x in self._traces.items() if i in places}
         self._ngram_sizes = {places[i]: x for i, x in self._ngram_sizes.items() if i in places}
+        self._guides = {places[i]: x for i, x in self._guides.items() if i in places}
         self._steps_N, self._max_tokens_N = self._steps_N[order], self._max_tokens_N[order]
         self._num_ended_N, self._is_done_N = self._num_ended_N[order], self._is_done_N[order]
         self._totals_NK, self._parents_NK = self._totals_NK[order], self._parents_NK[order]
@@ -152,18 +159,12 @@ class Beams:
         totals_NKC = self._totals_NK[:, :, None] + scores_NKC
         for n, k, tokens in self._blocked():
             totals_NKC[n, k, np.isin(tokens_NKC[n, k], list(tokens))] = -np.inf
-        # All candidates of a sentence side by side.
-        totals_NX = totals_NKC.reshape(len(self), -1)
-        tokens_NX = tokens_NKC.reshape(totals_NX.shape)
-        select = self._select if totals_NX.shape[1] > 1 else self._select_only
-        chosen_NK, totals_NK, ended = select(totals_NX, tokens_NX == EOS)
-        for n, i in ended:
-            self._end(n, i // tokens_NKC.shape[2], float(totals_NX[n, i]))
-        if chosen_NK is None:
-            self._continue(self._first_N1, totals_NK, tokens_NX)
-        else:
-            tokens_NK = tokens_NX[self._places_N1, chosen_NK]
-            self._continue(chosen_NK // tokens_NKC.shape[2], totals_NK, tokens_NK)
+        rows_NK, tokens_NK, totals_NK, ended = self._select(totals_NKC, tokens_NKC)
+        for n, k, total in ended:
+            self._end(n, k, total)
+        self._continue(rows_NK, tokens_NK, totals_NK)
+        for guide in self._guides.values():
+            guide.follow()
         self._stop_loops()
         self._mark_done()
 
@@ -177,32 +178,26 @@ class Beams:
             found = [self._hypothesis(sentence, k, totals[k], "length") for k in live]
         return sorted(whole or found, reverse=True)
 
-    def _select_only(self, totals_NX: Totals, is_end_NX: NDArray[np.bool_]) -> Selection:
-        """See `_select`: what it does where there is one row with one candidate."""
-        ended_N1 = is_end_NX & ~self._is_done_N[:, None] if self._has_done else is_end_NX
-        ended = [(n, 0) for n in np.flatnonzero(ended_N1).tolist()]
-        return None, np.where(is_end_NX, -np.inf, totals_NX), ended
+    def _select(self, totals_NKC: Totals, tokens_NKC: Integers) -> Selection:
+        is_done_N = self._is_done_N if self._has_done else None
+        if not self._guides:
+            return select(totals_NKC, tokens_NKC, is_done_N)
+        # What guides want to see must not change what the others choose, even among equals.
+        count = self._count_free()
+        found = select(totals_NKC[:, :, :count], tokens_NKC[:, :, :count], is_done_N).copy()
+        ended = [each for each in found.ended if each[0] not in self._guides]
+        for n, guide in self._guides.items():
+            if self._is_done_N[n]:
+                continue
+            choice = guide.choose(totals_NKC[n], tokens_NKC[n])
+            ended += [(n, *each) for each in choice.ended]
+            going = slice(len(choice.rows))
+            found.totals_NK[n] = -np.inf
+            found.rows_NK[n, going], found.tokens_NK[n, going] = choice.rows, choice.tokens
+            found.totals_NK[n, going] = choice.totals
+        return found._replace(ended=ended)
 
-    def _select(self, totals_NX: Totals, is_end_NX: NDArray[np.bool_]) -> Selection:
-        """Return the candidates that go on, their totals, and sentence and index of what ends.
-
-        None stands for the only candidate there is.
-        """
-        going_NX = np.where(is_end_NX, -np.inf, totals_NX)
-        # Where fewer than `width` go on the others are dead, as their totals tell.
-        chosen_NK = np.argsort(-going_NX, axis=1, kind="stable")[:, : self._width]
-        totals_NK = going_NX[self._places_N1, chosen_NK]
-        # An EOS counts if it comes before the last of those that stay live.
-        is_ended_NX = is_end_NX & (totals_NX > totals_NK[:, -1:])
-        if self._has_done:
-            is_ended_NX &= ~self._is_done_N[:, None]
-        size = totals_NX.shape[1]
-        ended = [divmod(i, size) for i in np.flatnonzero(is_ended_NX).tolist()]
-        return chosen_NK, totals_NK, ended
-
-    def _continue(
-        self, rows_NK: NDArray[np.int64], totals_NK: Totals, tokens_NK: NDArray[np.int64]
-    ) -> None:
+    def _continue(self, rows_NK: Integers, tokens_NK: Integers, totals_NK: Totals) -> None:
         """Let each row continue one of its sentence; what is done keeps its own."""
         if self._has_done:
             done_N1 = self._is_done_N[:, None]
@@ -214,7 +209,7 @@ class Beams:
         for n, trace in self._traces.items():
             trace.follow(rows_NK[n])
 
-    def _write(self, rows_NK: NDArray[np.int64], tokens_NK: NDArray[np.int64]) -> None:
+    def _write(self, rows_NK: Integers, tokens_NK: Integers) -> None:
         if self._width > 1:
             self._prefixes_NKT = self._prefixes_NKT[self._places_N1, rows_NK]
         if self._longest == self._prefixes_NKT.shape[2]:
@@ -227,7 +222,7 @@ class Beams:
 
     def _stop_loops(self) -> None:
         for n in np.flatnonzero(self._steps_N % CHECK_STEPS == 0).tolist():
-            if self._is_done_N[n]:
+            if self._is_done_N[n] or self._options[n].forced is not None:
                 continue
             for k in np.flatnonzero(self._totals_NK[n] > -np.inf).tolist():
                 surplus = surplus_tokens(self._prefix(n, k), self._sources[n])
@@ -237,7 +232,6 @@ class Beams:
 
     def _count_places(self) -> None:
         self._places_N1 = np.arange(len(self))[:, None]
-        self._first_N1 = np.zeros_like(self._places_N1)
 
     def _end(self, n: int, k: int, total: float, surplus: int | None = None) -> None:
         """Note that a row has ended: by EOS, or by a loop of so many tokens."""
@@ -251,15 +245,18 @@ class Beams:
     def _hypothesis(
         self, n: int, k: int, total: float, reason: FinishReason, surplus: int = 0
     ) -> Hypothesis:
-        options, trace = self._options[n], self._traces.get(n)
+        options = self._options[n]
         prefix = self._prefix(n, k)
         num_tokens = len(prefix) + (reason == "eos")
         score = total / _norm(max(num_tokens, 1), options.length_penalty)
+        weights_TS = None
+        if trace := self._traces.get(n):
+            score += options.coverage_penalty * trace.coverage(k, options.num_tags)
+            weights_TS = trace.weights(k, num_tokens - surplus)
         tokens = tuple(prefix[: len(prefix) - surplus].tolist())
-        if trace is None:
-            return Hypothesis(score, tokens, reason)
-        score += options.coverage_penalty * trace.coverage(k, options.num_tags)
-        return Hypothesis(score, tokens, reason, trace.weights(k, num_tokens - surplus))
+        hypothesis = Hypothesis(score, tokens, reason, weights_TS)
+        guide = self._guides.get(n)
+        return hypothesis if guide is None else guide.complete(hypothesis, k)
 
     def _prefix(self, n: int, k: int) -> NDArray[np.int32]:
         return self._prefixes_NKT[n, k, : self._steps_N[n]]
@@ -309,7 +306,7 @@ def _norm(num_tokens: int, length_penalty: float) -> float:
     return float(((5 + num_tokens) / 6) ** length_penalty)
 
 
-def _closing_gaps(keep_N: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _closing_gaps(keep_N: NDArray[np.bool_]) -> Integers:
     """Return the kept places, the last of them where others became free."""
     count = int(keep_N.sum())
     order = np.arange(count)

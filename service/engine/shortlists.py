@@ -48,9 +48,18 @@ class LiveShortlists:
         """How many tokens a row can choose from, padding included."""
         return self._shortlist_NX.shape[1]
 
-    def append(self, sources: Sequence[Sequence[int]]) -> None:
-        """Look up the shortlists of newcomers; put them behind those that are there."""
+    def append(
+        self, sources: Sequence[Sequence[int]], wanted: Sequence[Sequence[int]] | None = None
+    ) -> None:
+        """Look up the shortlists of newcomers; put them behind those that are there.
+
+        Args:
+            wanted: Tokens of each newcomer that its shortlist must have.
+        """
         found = [self._shortlists.choose(source) for source in sources]
+        if wanted is not None:
+            pairs = zip(found, wanted, strict=True)
+            found = [np.union1d(each, tokens) if tokens else each for each, tokens in pairs]
         lengths_N = np.append(self._lengths_N, [len(each) for each in found])
         old_NX, first = self._shortlist_NX, len(self._lengths_N)
         shortlist_NX = np.full((len(lengths_N), int(lengths_N.max())), PAD, np.int64)

@@ -4,8 +4,9 @@
      ^________________________|
 
 Sentences whose beams have one width are decoded together, in a lane with a `LiveBatch` that
-nobody else touches. What fails there fails only the sentences of that lane; the next ones
-may succeed.
+nobody else touches; those whose tokens are prescribed have lanes of their own, for they need
+more candidates than others should pay for. What fails in a lane fails only its sentences; the
+next ones may succeed.
 """
 
 import logging
@@ -20,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service import metrics
-from service.engine.hypothesis import FinishReason, StepResult
+from service.engine.hypothesis import FinishReason, Lane, StepResult
 from service.engine.search import Beams
 from service.engine.waiting_line import Sentence
 from service.errors import ModelFailure, ServiceError
@@ -33,8 +34,14 @@ _REASONS: tuple[FinishReason, ...] = get_args(FinishReason)
 class LiveBatch(Protocol):
     """The rows a model is decoding: N sentences, K rows of each, C candidates for each row."""
 
-    def admit(self, sources: Sequence[Sequence[int]]) -> range:
-        """Encode sources, append one row for each, and return the new rows' indices."""
+    def admit(
+        self, sources: Sequence[Sequence[int]], wanted: Sequence[Sequence[int]] | None = None
+    ) -> range:
+        """Encode sources, append one row for each, and return the new rows' indices.
+
+        Args:
+            wanted: Target tokens that each sentence must be able to choose.
+        """
 
     def step(
         self,
@@ -82,7 +89,7 @@ class Worker:
         self._make_batch = make_batch
         self._supply = supply
         self._model = model
-        self._lanes: dict[int, _Lane] = {}
+        self._lanes: dict[Lane, _Lane] = {}
         # Those taken in this turn, whether their lane has admitted them yet or not.
         self._joining: list[Sentence] = []
         self._turn_began: float | None = None
@@ -145,31 +152,32 @@ class Worker:
                 lane.drop_settled()
             self._count_rows()
         self._joining = self._supply.take(self)
-        joining = self._by_width(self._joining)
-        for width, lane in self._lanes.items():
-            lane.turn(joining.get(width, []))
+        joining = self._by_lane(self._joining)
+        for key, lane in self._lanes.items():
+            lane.turn(joining.get(key, []))
         self._joining = []
         self._count_rows()
 
-    def _by_width(self, sentences: Sequence[Sentence]) -> dict[int, list[Sentence]]:
-        """Group sentences by the width of their beams; each group has a lane then."""
-        joining: dict[int, list[Sentence]] = {}
+    def _by_lane(self, sentences: Sequence[Sentence]) -> dict[Lane, list[Sentence]]:
+        """Group sentences by those with whom they are decoded; each group has a lane then."""
+        joining: dict[Lane, list[Sentence]] = {}
         for sentence in sentences:
-            joining.setdefault(sentence.options.width, []).append(sentence)
-        for width in joining.keys() - self._lanes.keys():
+            joining.setdefault(sentence.options.lane, []).append(sentence)
+        for key in joining.keys() - self._lanes.keys():
+            width, _ = key
             try:
-                self._lanes[width] = _Lane(self._make_batch(width), width, self._model)
+                self._lanes[key] = _Lane(self._make_batch(width), width, self._model)
             except Exception:
                 log.exception("no batch could be made", extra={"model": self._model})
-                _fail_for_model(joining[width], self._model)
+                _fail_for_model(joining[key], self._model)
         return joining
 
     def _count_rows(self) -> None:
-        self.rows = sum(width * len(lane.active) for width, lane in self._lanes.items())
+        self.rows = sum(width * len(lane.active) for (width, _), lane in self._lanes.items())
 
 
 class _Lane:
-    """The sentences of one width that a worker decodes, and all that is known of their beams."""
+    """The sentences that a worker decodes together, and all that is known of their beams."""
 
     def __init__(self, batch: LiveBatch, width: int, model: str) -> None:
         self._batch = batch
@@ -218,8 +226,9 @@ class _Lane:
         # Before encoding: if that fails, they fail with the rest.
         self.active = [*self.active, *joining]
         sources = [sentence.source for sentence in joining]
-        rows = self._batch.admit(sources)
-        self._beams.join([sentence.options for sentence in joining], rows, sources)
+        options = [sentence.options for sentence in joining]
+        rows = self._batch.admit(sources, [each.wanted_tokens for each in options])
+        self._beams.join(options, rows, sources)
         self._encode_seconds.observe(monotonic() - began)
 
     def _step(self) -> None:

@@ -155,7 +155,9 @@ class FreeBatch:
         self._vocabulary, self._num_rows = vocabulary, 0
         self._results: dict[tuple[int, ...], Iterator[StepResult]] = {}
 
-    def admit(self, sentences: Sequence[Sequence[int]]) -> range:
+    def admit(
+        self, sentences: Sequence[Sequence[int]], wanted: Sequence[Sequence[int]] | None = None
+    ) -> range:
         """Append one row for each."""
         first, self._num_rows = self._num_rows, self._num_rows + len(sentences)
         return range(first, self._num_rows)

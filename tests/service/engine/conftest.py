@@ -42,7 +42,9 @@ class CopyingBatch:
         self._model = model
         self._rows: list[list[int]] = []
 
-    def admit(self, sources: Sequence[Sequence[int]]) -> range:
+    def admit(
+        self, sources: Sequence[Sequence[int]], wanted: Sequence[Sequence[int]] | None = None
+    ) -> range:
         self._model.on_admit(sources)
         first = len(self._rows)
         self._rows += [list(source) for source in sources]
@@ -67,6 +69,7 @@ class CopyingBatch:
         parents = parents_NK.ravel().tolist()
         following = [(self._rows[parent] or [EOS])[0] for parent in parents]
         self._rows = [self._rows[parent][1:] for parent in parents]
+        candidates = min(candidates, 9)
         others = range(98, 98 + candidates - 1)
         scores_NKC = np.array(
             [model.score, *(50 * model.score - i for i in range(len(others)))], np.float32

@@ -146,6 +146,19 @@ def test_search_ends_alike_on_both_batches(sessions, graphs, width):
     assert len({x.tokens for x in found}) > 10
 
 
+def test_given_translation_is_scored_alike_on_both_batches(sessions, graphs):
+    random = np.random.default_rng(8)
+    sources = [random_source(random, sessions.vocabulary_size, 40) for _ in range(6)]
+    options = SearchOptions(forced=tuple(random_source(random, sessions.vocabulary_size, 20)[:-1]))
+
+    found = decode(CudaBatch(graphs, 1, SIZES), sources, options)
+
+    expected = decode(OnnxBatch(sessions, 1), sources, options)
+    for each, other in zip(found, expected, strict=True):
+        assert each.tokens == options.forced
+        assert each.token_scores == pytest.approx(other.token_scores, abs=10 * TOLERANCE)
+
+
 def test_half_precision_follows_single(tiny_bundle, tmp_path):
     single = Sessions(tiny_bundle)
     half = CudaGraphs(Sessions(bundle_with(tiny_bundle, tmp_path, "fp16", 4), variant="fp16"))

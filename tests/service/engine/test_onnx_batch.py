@@ -37,7 +37,8 @@ def decode(sessions: Sessions, work: list[Work]) -> list[list[Hypothesis]]:
         joining = [i for i, (_, _, start) in waiting.items() if start <= step or not active]
         if joining:
             sources, options, _ = zip(*(waiting.pop(i) for i in joining), strict=True)
-            beams.join(options, batch.admit(sources), sources)
+            rows = batch.admit(sources, [each.wanted_tokens for each in options])
+            beams.join(options, rows, sources)
             active += joining
         results = batch.step(
             *beams.moves, beams.count_candidates(), with_attention=beams.reads_attention
