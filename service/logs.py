@@ -7,9 +7,11 @@ a trace shows the places of a failure, never the values of its variables.
 
 import logging
 import re
+import secrets
 import sys
 import time
 import uuid
+from collections.abc import Mapping
 from typing import Literal, TextIO
 
 import structlog
@@ -18,10 +20,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from service import metrics
+from service.record import Record, recording
 
 log = logging.getLogger(__name__)
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+TRACE_PARENT = re.compile(
+    r"(?!00.{53}.)(?!ff)[0-9a-f]{2}-(?!0{32})(?P<trace_id>[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}"
+    r"-(?P<flags>[0-9a-f]{2})(?:-.*)?"
+)
+"""W3C Trace Context, 3.2; versions after 00 may have more behind the flags."""
 QUIET_ROUTES = {"/startupz", "/livez", "/readyz", "/metrics"}
 """Asked every few seconds by machines: worth a line at level debug only."""
 
@@ -72,10 +80,12 @@ def _drop_colours(_logger: WrappedLogger, _method: str, event: EventDict) -> Eve
 
 
 class RequestLog:
-    """ASGI middleware: gives each request an id and a clock, and logs its end.
+    """ASGI middleware: gives each request an id, a clock and a record, and logs its end.
 
     The id comes from `X-Request-Id` if that is short and plain, else it is new. It is in the
-    answer's headers, in `request.state.request_id`, and in every event logged meanwhile.
+    answer's headers, in `request.state.request_id`, and in every event logged meanwhile; so is
+    the trace id, if the caller sent a `traceparent`. The answer tells too which models served and
+    how the time was spent, as far as that is known when it begins.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -87,8 +97,8 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        request_id = _request_id(Headers(scope=scope))
-        scope.setdefault("state", {})["request_id"] = request_id
+        ids = _ids(Headers(scope=scope))
+        scope.setdefault("state", {})["request_id"] = ids["request_id"]
         status = 500  # what a request ends with that nobody answers
 
         async def send_with_headers(message: Message) -> None:
@@ -96,21 +106,37 @@ class RequestLog:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = request_id
-                milliseconds = 1000 * (time.perf_counter() - started)
-                headers["Server-Timing"] = f"total;dur={milliseconds:.1f}"
+                headers.update(_headers(ids, record, time.perf_counter() - started))
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        with recording() as record, structlog.contextvars.bound_contextvars(**ids):
             try:
                 await self._app(scope, receive, send_with_headers)
             finally:
                 _log_end(scope, status, time.perf_counter() - started)
 
 
-def _request_id(headers: Headers) -> str:
+def _ids(headers: Headers) -> dict[str, str]:
     offered = headers.get("X-Request-Id", "")
-    return offered if REQUEST_ID.fullmatch(offered) else uuid.uuid4().hex
+    ids = {"request_id": offered if REQUEST_ID.fullmatch(offered) else uuid.uuid4().hex}
+    if trace := TRACE_PARENT.fullmatch(headers.get("traceparent", "")):
+        is_sampled = int(trace["flags"], 16) & 1
+        ids |= {"trace_id": trace["trace_id"], "span_id": secrets.token_hex(8)}
+        ids |= {"trace_flags": f"{is_sampled:02x}"}
+    return ids
+
+
+def _headers(ids: Mapping[str, str], record: Record, seconds: float) -> dict[str, str]:
+    times = {"total": seconds} | record.seconds_by_stage()
+    headers = {
+        "X-Request-Id": ids["request_id"],
+        "Server-Timing": ", ".join(f"{name};dur={1000 * s:.1f}" for name, s in times.items()),
+    }
+    if record.models:
+        headers["X-Model-Version"] = ", ".join(record.models)
+    if "trace_id" in ids:
+        headers["traceparent"] = f"00-{ids['trace_id']}-{ids['span_id']}-{ids['trace_flags']}"
+    return headers
 
 
 def _log_end(scope: Scope, status: int, seconds: float) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = {"models", "service", "training"}
-LEAVES = {"service.errors", "service.metrics"}
+LEAVES = {"service.errors", "service.metrics", "service.record"}
 ENGINE = {"models", "service.engine", "service.evaluation"}
 DIALECT = LEAVES | {
     "service.api.dialect",
@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "service.__main__": {"service.cli"},
     "service.errors": set(),
     "service.metrics": set(),
+    "service.record": set(),
     "service.settings": set(),
     "service.flags": {"service.settings"},
     "service.logs": LEAVES,

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from service.engine import Detection, Models, Translation, TranslationOptions, is_same_language
 from service.errors import ServiceError
+from service.record import current_record
 
 CHARACTERS_AT_ONCE = 10_000
 """Of one request, in the engine together: enough to fill batches, and far less than may wait
@@ -101,4 +102,7 @@ async def _translate(
 ) -> Translation:
     if is_same_language(source, target):
         return Translation.unchanged(text, source)
-    return await models.find(source, target).translate(text, options)
+    translation = await models.find(source, target).translate(text, options)
+    if record := current_record():
+        record.note_model(translation.model)
+    return translation

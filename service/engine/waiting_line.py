@@ -4,6 +4,7 @@ A batch of like lengths needs little padding, and sentences of one beam width ar
 together. Not safe between threads by itself; the scheduler's lock guards it.
 """
 
+import math
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
@@ -13,6 +14,7 @@ from typing import Literal
 
 from service.engine.hypothesis import Hypothesis, SearchOptions
 from service.engine.policy import Policy
+from service.record import Record, current_record
 
 Priority = Literal["interactive", "batch"]
 
@@ -28,6 +30,12 @@ class Sentence:
     """When it fails if it is not done, as `time.monotonic` counts."""
     future: Future[list[Hypothesis]] = field(default_factory=Future)
     arrived: float = field(default_factory=monotonic)
+    admitted: float = math.nan
+    """When a worker took it into its batch."""
+    encoded: float = math.nan
+    """When it and those that joined with it had been encoded."""
+    record: Record | None = field(default_factory=current_record)
+    """Of the request that it came with."""
     number: int = -1
     """Place in the order of arrival, given by the waiting line."""
     length: int = field(init=False)
@@ -35,6 +43,15 @@ class Sentence:
 
     def __post_init__(self) -> None:
         self.length = len(self.source)
+
+    def note_end(self) -> None:
+        """Note in the record of its request what it took, now that it is done."""
+        if self.record is not None:
+            self.record.note_sentence(
+                queue=self.admitted - self.arrived,
+                encode=self.encoded - self.admitted,
+                decode=monotonic() - self.encoded,
+            )
 
     @property
     def work(self) -> int:

@@ -229,7 +229,10 @@ class _Lane:
         options = [sentence.options for sentence in joining]
         rows = self._batch.admit(sources, [each.wanted_tokens for each in options])
         self._beams.join(options, rows, sources)
-        self._encode_seconds.observe(monotonic() - began)
+        ended = monotonic()
+        for sentence in joining:
+            sentence.admitted, sentence.encoded = began, ended
+        self._encode_seconds.observe(ended - began)
 
     def _step(self) -> None:
         began = monotonic()
@@ -250,6 +253,7 @@ class _Lane:
             if not found or not math.isfinite(found[0].score):
                 _fail_for_model([sentence], self._model, "the model's scores are no numbers")
                 continue
+            sentence.note_end()  # before the answer, which tells of it
             try:
                 sentence.future.set_result(found)
             except InvalidStateError:

@@ -11,6 +11,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from service import logs
+from service.record import current_record
 
 
 @pytest.fixture
@@ -88,7 +89,16 @@ def client(stream):
     async def greet(request: Request) -> PlainTextResponse:
         return PlainTextResponse(request.state.request_id)
 
-    app = Starlette(routes=[Route("/greetings/{name}", greet), Route("/livez", greet)])
+    async def translate(request: Request) -> PlainTextResponse:
+        record = current_record()
+        for model in ("b/2", "a/1", "b/2"):
+            record.note_model(model)
+        for queue, encode, decode in json.loads(request.query_params["sentences"]):
+            record.note_sentence(queue=queue, encode=encode, decode=decode)
+        return PlainTextResponse("")
+
+    routes = {"/greetings/{name}": greet, "/livez": greet, "/translate": translate}
+    app = Starlette(routes=[Route(path, route) for path, route in routes.items()])
     app.add_middleware(logs.RequestLog)
     logs.configure("info", "json", stream)
     return TestClient(app)
@@ -117,3 +127,62 @@ def test_probes_are_not_worth_a_line(client, stream):
     client.get("/livez")
 
     assert served(stream) == []
+
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
+@pytest.mark.parametrize(
+    ("offered", "flags"),
+    [
+        (f"00-{TRACE}-b7ad6b7169203331-01", "01"),
+        (f"00-{TRACE}-b7ad6b7169203331-00", "00"),
+        (f"cc-{TRACE}-b7ad6b7169203331-03-what-the-future-brings", "01"),
+    ],
+)
+def test_trace_of_the_caller_goes_on_in_log_and_answer(client, stream, offered, flags):
+    answer = client.get("/greetings/ada", headers={"traceparent": offered})
+
+    version, trace, span, answered_flags = answer.headers["traceparent"].split("-")
+    assert (version, trace, answered_flags) == ("00", TRACE, flags)
+    assert span != "b7ad6b7169203331"
+    [line] = served(stream)
+    assert (line["trace_id"], line["span_id"]) == (TRACE, span)
+
+
+@pytest.mark.parametrize(
+    "offered",
+    [
+        "",
+        "no trace",
+        f"00-{TRACE}-b7ad6b7169203331",
+        f"00-{TRACE}-b7ad6b7169203331-01-more",
+        f"00-{TRACE.upper()}-b7ad6b7169203331-01",
+        f"00-{'0' * 32}-b7ad6b7169203331-01",
+        f"00-{TRACE}-{'0' * 16}-01",
+        f"ff-{TRACE}-b7ad6b7169203331-01",
+    ],
+)
+def test_what_is_no_trace_is_passed_over(client, stream, offered):
+    answer = client.get("/greetings/ada", headers={"traceparent": offered})
+
+    assert "traceparent" not in answer.headers
+    assert "trace_id" not in served(stream)[0]
+
+
+def test_answer_tells_of_the_models_and_of_the_longest_time_in_each_stage(client):
+    sentences = [(0.25, 0.01, 0.5), (0.125, 0.02, 1.0)]
+
+    answer = client.get("/translate", params={"sentences": json.dumps(sentences)})
+
+    assert answer.headers["X-Model-Version"] == "a/1, b/2"
+    total, *stages = answer.headers["Server-Timing"].split(", ")
+    assert total.startswith("total;dur=")
+    assert stages == ["queue;dur=250.0", "encode;dur=20.0", "decode;dur=1000.0"]
+
+
+def test_answer_without_a_translation_tells_the_whole_time_only(client):
+    answer = client.get("/greetings/ada")
+
+    assert answer.headers["Server-Timing"].count("dur=") == 1
+    assert "X-Model-Version" not in answer.headers

@@ -310,7 +310,8 @@ def test_bundle_is_loaded_listed_and_translates(tiny_bundle):
     with TestClient(app) as client:
         app.state.library.started.result(TIMEOUT_SECONDS)
         [model] = client.get("/v1/models").json()["models"]
-        together = ask(client, text=text, alternatives=1).json()["translations"]
+        answer = ask(client, text=text, alternatives=1)
+        together = answer.json()["translations"]
         alone = [ask(client, text=each, alternatives=1).json()["translations"][0] for each in text]
 
     assert (model["name"], model["version"], model["provider"]) == (
@@ -319,6 +320,13 @@ def test_bundle_is_loaded_listed_and_translates(tiny_bundle):
         "CPUExecutionProvider",
     )
     assert [t["model"] for t in together] == ["tiny/1", "tiny/1"]
+    assert answer.headers["X-Model-Version"] == "tiny/1"
+    assert [time.split(";")[0] for time in answer.headers["Server-Timing"].split(", ")] == [
+        "total",
+        "queue",
+        "encode",
+        "decode",
+    ]
     assert together == alone
 
 

@@ -1,4 +1,5 @@
 import threading
+from time import monotonic
 
 import pytest
 from prometheus_client import REGISTRY
@@ -7,6 +8,7 @@ from service.engine.hypothesis import SearchOptions
 from service.engine.policy import Policy
 from service.engine.scheduler import Scheduler
 from service.errors import InvalidRequest, Overloaded
+from service.record import recording
 from tests.service.engine.conftest import (
     BEAM,
     GREEDY,
@@ -26,6 +28,21 @@ def test_sentences_decoded_together_equal_sentences_decoded_alone(model):
 
     assert [tokens(future) for future in futures] == sources
     scheduler.close()
+
+
+def test_record_of_the_request_hears_what_its_sentences_took(scheduler):
+    with recording() as record:
+        began = monotonic()
+        for future in scheduler.submit([[10], [20, 21]], [GREEDY] * 2):
+            future.result(5)
+        elapsed = monotonic() - began
+    submit(scheduler, [30], GREEDY).result(5)
+
+    seconds = record.seconds_by_stage()
+    assert seconds.keys() == {"queue", "encode", "decode"}
+    assert min(seconds.values()) > 0
+    # The longest of each, and the sentences need not have been decoded together.
+    assert max(seconds.values()) < elapsed
 
 
 def test_sentences_with_different_beams_are_decoded_side_by_side(scheduler):
