@@ -12,7 +12,10 @@ Robustness Task", on inline casing.
 """
 
 import re
+from collections.abc import Sequence
 from typing import Literal
+
+from models.normalisation import Span
 
 Case = Literal["as-is", "inline"]
 
@@ -36,6 +39,44 @@ def mark_case(text: str) -> str:
         for chunk in text.split(" ")
     ]
     return "".join(chunks) if text else ""
+
+
+def trace_marks(marked: str, spans: Sequence[Span]) -> list[Span]:
+    """Return the span of each character of a marked text, given those of the text without marks.
+
+    Of marks, and of the space before the text, it is empty and stands where they do.
+    """
+    traced: list[Span] = []
+    end = spans[-1][1] if spans else 0
+    remaining = iter(spans)
+    upcoming = next(remaining, (end, end))
+    is_first = True
+    for character in marked:
+        if character in MARK_NAMES or (is_first and character == " "):
+            traced.append((upcoming[0], upcoming[0]))
+            is_first = is_first and character != " "
+        else:
+            traced.append(upcoming)
+            upcoming = next(remaining, (end, end))
+    return traced
+
+
+def trace_restored(marked: str, restored: str) -> list[Span]:
+    """Return where in `restore_case(marked)` each character of the marked text stands.
+
+    A letter may become several: the upper case of U+00DF is SS.
+    """
+    traced: list[Span] = []
+    end = 0
+    text = marked.lstrip(TITLE + UPPER)
+    skipped = len(marked) - len(text) if text.startswith(" ") else -1
+    for i, character in enumerate(marked):
+        begin = end
+        if i != skipped and character not in MARK_NAMES:
+            writings = (character, character.title(), character.upper())
+            end += len(next(each for each in writings if restored.startswith(each, begin)))
+        traced.append((begin, end))
+    return traced
 
 
 def restore_case(marked: str) -> str:

@@ -11,7 +11,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from models.casing import Case
-from models.tokenizer import Normalisation, TokenizerKind
+from models.normalisation import Normalisation
+from models.tokenizer import TokenizerKind
 
 FORMAT: Literal[2] = 2
 """The format written here, and the only one read."""

@@ -1,8 +1,8 @@
 """Text to token ids and back: the one tokenizer of training and service.
 
-Normalisation happens here and nowhere else, so that both halves see the same text.
-SentencePiece is given its own normalisation switched off: what happens to a text is
-what `normalise` and, if wanted, `mark_case` say, and the manifest records these choices.
+Both halves see the same text: SentencePiece is given its own normalisation switched off, and
+what happens to a text is what `normalise` and, if wanted, `mark_case` say. The manifest records
+these choices.
 
     text -> normalise -> mark_case -> pieces (BPE, unigram, char, word; bytes at last) -> ids
 """
@@ -10,49 +10,34 @@ what `normalise` and, if wanted, `mark_case` say, and the manifest records these
 import hashlib
 import io
 import random
-import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import sentencepiece
 
-from models.casing import MARK_NAMES, Case, mark_case, restore_case
+from models.casing import (
+    MARK_NAMES,
+    Case,
+    mark_case,
+    restore_case,
+    trace_marks,
+    trace_restored,
+)
+from models.normalisation import Normalisation, Span, normalise, trace
 
 PAD, BOS, EOS, UNK = 0, 1, 2, 3
 """Ids that every vocabulary begins with."""
 
-Normalisation = Literal["NFC", "NFKC"]
 TokenizerKind = Literal["bpe", "unigram", "char", "word"]
 
-# U+2581 is SentencePiece's own sign for a space: in a text it would come back as one.
-_SPACE_SIGN = "\u2581"
-_SOFT_HYPHEN = "\u00ad"
-_TRANSLATION = {ord(_SPACE_SIGN): "_", ord(_SOFT_HYPHEN): None}
-_BLANKS = re.compile(r"[\s\u200b\ufeff]+")
-_CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")
-_SURROGATES = re.compile(r"[\ud800-\udfff]")
 # A mark stands before the space of its word, the first of all too: spaces are left to us.
 _INLINE_CASE: dict[str, Any] = {
     "user_defined_symbols": list(MARK_NAMES),
     "add_dummy_prefix": False,
     "remove_extra_whitespaces": False,
 }
-
-
-def normalise(text: str, form: Normalisation) -> str:
-    """Return the text as the network reads it: one line, one kind of space, composed.
-
-    Every run of white space (U+00A0, U+202F and zero-width spaces too) becomes one space and
-    none is left at the ends; soft hyphens and control characters go. NFC keeps the
-    characters a reader sees; NFKC also folds compatibility forms (full width, ligatures).
-    """
-    text = _SURROGATES.sub("\ufffd", text).translate(_TRANSLATION)
-    text = _BLANKS.sub(" ", _CONTROLS.sub("", text))
-    # After NFKC: U+00A8, for one, decomposes into a space and a combining mark.
-    return _BLANKS.sub(" ", unicodedata.normalize(form, text)).strip()
 
 
 def _read(text: str, form: Normalisation, case: Case) -> str:
@@ -63,6 +48,16 @@ def _read(text: str, form: Normalisation, case: Case) -> str:
 def target_tag(language: str) -> str:
     """Return the token that asks the network for this target language."""
     return f"<2{language}>"
+
+
+class _Piece(NamedTuple):
+    id: int
+    begin: int
+    end: int
+
+
+def _pieces(proto: sentencepiece.ImmutableSentencePieceText) -> list[_Piece]:
+    return [_Piece(int(each.id), int(each.begin), int(each.end)) for each in proto.pieces]
 
 
 class Tokenizer:
@@ -187,6 +182,53 @@ class Tokenizer:
         """
         text = str(self._processor.DecodeIds([int(id) for id in ids]))
         return restore_case(text) if self._case == "inline" else text
+
+    def encode_with_offsets(self, text: str) -> tuple[list[int], list[Span]]:
+        """Return what `encode` does, and what of the text as it was given each id stands for.
+
+        Spaces belong to no id. One that stands for nothing else, a token of inline case among
+        them, has an empty span before what follows. All bytes of a character have its span.
+        """
+        read, spans = trace(text, self._normalisation)
+        if self._case == "inline":
+            read = mark_case(read)
+            spans = trace_marks(read, spans)
+        encoded = self._processor.EncodeAsImmutableProto(read)
+        pieces = _pieces(encoded)
+        return [piece.id for piece in pieces], self._visible(pieces, read, spans)
+
+    def decode_with_offsets(self, ids: Sequence[int]) -> tuple[str, list[Span]]:
+        """Return what `decode` does, and which part of it each id became.
+
+        What is said of the spans of `encode_with_offsets` holds for these.
+        """
+        if not ids:  # of nothing SentencePiece makes a plain string
+            return "", []
+        decoded = self._processor.DecodeIdsAsImmutableProto([int(id) for id in ids])
+        text = read = str(decoded.text)
+        spans = [(i, i + 1) for i in range(len(read))]
+        if self._case == "inline":
+            text = restore_case(read)
+            spans = trace_restored(read, text)
+        return text, self._visible(_pieces(decoded), read, spans)
+
+    def _visible(self, pieces: list[_Piece], read: str, spans: list[Span]) -> list[Span]:
+        """Return the spans of what each piece shows, by those of the characters it was read in."""
+        found: list[Span] = []
+        upcoming = (spans[-1][1],) * 2 if spans else (0, 0)
+        for piece in reversed(pieces):
+            shown = [spans[i] for i in range(piece.begin, piece.end) if read[i] != " "]
+            shown = [span for span in shown if span[0] < span[1]]
+            if shown:
+                upcoming = shown[0][0], shown[-1][1]
+                found.append(upcoming)
+            # The last byte of a character speaks for those before it.
+            elif self._processor.IsByte(piece.id):
+                found.append(upcoming)
+            else:
+                upcoming = upcoming[0], upcoming[0]
+                found.append(upcoming)
+        return found[::-1]
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """Return each id as SentencePiece writes it: U+2581 stands for a space before it.

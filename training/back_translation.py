@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.bundle import MANIFEST, Bundle
-from models.tokenizer import normalise
+from models.normalisation import normalise
 from training.corpus import Report, clean_lines, find_leaks
 from training.pairs import Pair, read_lines
 from training.run import Run

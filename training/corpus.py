@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from models.tokenizer import Normalisation, normalise
+from models.normalisation import Normalisation, normalise
 from training.kinds import ProtocolName
 from training.pairs import Pair, read_pairs
 from training.run import Run

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.tokenizer import Normalisation, normalise
+from models.normalisation import Normalisation, normalise
 from training.alignment import Alignment, Block, is_telling, overall
 from training.characters import CharacterCheck
 from training.corpus import BOTH_EQUAL, clean, find_fault, find_leaks, fingerprint

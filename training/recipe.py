@@ -10,7 +10,8 @@ from pydantic import Field, model_validator
 
 from models.bundle import VariantName
 from models.casing import Case
-from models.tokenizer import Normalisation, TokenizerKind
+from models.normalisation import Normalisation
+from models.tokenizer import TokenizerKind
 from training.kinds import AttentionKind, CellKind, DropoutKind
 from training.text_recipe import CorpusRecipe, Section
 

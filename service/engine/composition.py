@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.tokenizer import Tokenizer
+from service.engine.alignment import TokenizedSentence, align
 from service.engine.hypothesis import EOS, FinishReason, Hypothesis
 from service.engine.preparation import Work
-from service.engine.translation import Sentence, SentenceAttention
+from service.engine.translation import AlignedSpan, Sentence, SentenceAttention
 
 # The worst comes last.
 _FINISH_REASONS: tuple[FinishReason, ...] = ("eos", "length", "repetition")
@@ -24,19 +25,32 @@ class Rendering:
 
     text: str
     sentences: tuple[Sentence, ...]
+    alignment: tuple[AlignedSpan, ...]
+    """Empty if the work needs none."""
 
 
 def render(work: Work, hypotheses: Sequence[Hypothesis], tokenizer: Tokenizer) -> Rendering:
     """Put the hypotheses into the places of the text's sentences."""
-    decoded = [tokenizer.decode(each.tokens).strip() for each in hypotheses]
+    if work.is_aligned:
+        targets = [_decode(each, tokenizer) for each in hypotheses]
+    else:
+        targets = [
+            TokenizedSentence(tokenizer.decode(each.tokens).strip(), ()) for each in hypotheses
+        ]
+    texts = [target.text for target in targets]
     source_spans = work.segmentation.spans(work.segmentation.sentences)
+    target_spans = work.segmentation.spans(texts)
+    spans = zip(source_spans, target_spans, strict=True)
     sentences = tuple(
-        Sentence(source_span, target_span, each.score, None, each.finish_reason)
-        for source_span, target_span, each in zip(
-            source_spans, work.segmentation.spans(decoded), hypotheses, strict=True
-        )
+        Sentence(*both, each.score, None, each.finish_reason)
+        for both, each in zip(spans, hypotheses, strict=True)
     )
-    return Rendering(work.segmentation.join(decoded), sentences)
+    alignment: list[AlignedSpan] = []
+    if work.is_aligned:
+        for i, (hypothesis, target) in enumerate(zip(hypotheses, targets, strict=True)):
+            found = _align(work, i, hypothesis, target, tokenizer)
+            alignment += (_shift(each, source_spans[i][0], target_spans[i][0]) for each in found)
+    return Rendering(work.segmentation.join(texts), sentences, tuple(alignment))
 
 
 def render_ranks(
@@ -86,3 +100,32 @@ def tell_attention(
             )
         )
     return told
+
+
+def _decode(hypothesis: Hypothesis, tokenizer: Tokenizer) -> TokenizedSentence:
+    decoded, spans = tokenizer.decode_with_offsets(hypothesis.tokens)
+    text = decoded.strip()
+    before = len(decoded) - len(decoded.lstrip())
+
+    def moved(place: int) -> int:
+        return min(max(place - before, 0), len(text))
+
+    return TokenizedSentence(text, [(moved(begin), moved(end)) for begin, end in spans])
+
+
+def _align(
+    work: Work, i: int, hypothesis: Hypothesis, target: TokenizedSentence, tokenizer: Tokenizer
+) -> list[AlignedSpan]:
+    assert hypothesis.attention_TS is not None, "attention was asked for"
+    sentence = work.segmentation.sentences[i]
+    source = TokenizedSentence(sentence, tokenizer.encode_with_offsets(sentence)[1])
+    return align(hypothesis.attention_TS, source, target, work.searches[i].num_tags)
+
+
+def _shift(each: AlignedSpan, source: int, target: int) -> AlignedSpan:
+    return AlignedSpan(
+        each.source_begin + source,
+        each.source_end + source,
+        each.target_begin + target,
+        each.target_end + target,
+    )

@@ -1,7 +1,9 @@
 r"""A text becomes work for a scheduler: sentences, their ids, and how to search for each.
 
-text -> sentences -> ids
-                 \-> search options
+    text -> sentences -> ids
+                     \-> search options
+
+What is asked for is checked here; nothing here waits for anybody.
 """
 
 import math
@@ -27,6 +29,8 @@ class Work:
     sources: list[list[int]]
     """Tag, if there is one, tokens and EOS of each sentence."""
     searches: list[SearchOptions]
+    is_aligned: bool
+    """Whether somebody needs to know which words stand for each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,7 @@ class Preparer:
                 )
                 for each in ids
             ],
+            is_aligned=options.alignment,
         )
 
     def _search_options(self, options: TranslationOptions) -> SearchOptions:
@@ -77,7 +82,7 @@ class Preparer:
             no_repeat_ngram=options.no_repeat_ngram,
             case_ids=self.tokenizer.case_ids,
             coverage_penalty=options.coverage_penalty,
-            with_attention=options.attention,
+            with_attention=options.attention or options.alignment,
         )
 
     def _encode(self, text: str, *, whole_lines: bool) -> tuple[Segmentation, list[list[int]]]:
@@ -105,6 +110,6 @@ class Preparer:
 def _refuse_what_is_missing(options: TranslationOptions) -> None:
     if options.split == "nonewlines":
         raise InvalidRequest("split: nonewlines is not served", field="split")
-    for field in ("markup", "terms", "alignment"):
+    for field in ("markup", "terms"):
         if getattr(options, field):
             raise InvalidRequest(f"{field}: not served", field=field)

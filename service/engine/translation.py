@@ -7,6 +7,7 @@ its translation.
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Self
 
+from models.normalisation import Span
 from service.engine.constraints import Term
 from service.engine.hypothesis import FinishReason
 from service.engine.markup import Markup
@@ -15,8 +16,6 @@ from service.engine.waiting_line import Priority
 SplitMode = Literal["sentences", "lines", "nonewlines"]
 """Where a sentence may end: as the language has it and at every newline; at newlines only; or as
 the language has it, newlines being white space like any other."""
-
-Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)

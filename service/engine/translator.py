@@ -153,6 +153,7 @@ class Translator:
             alternatives=[other.text for other in others],
             attention=tell_attention(work, best, self.tokenizer) if options.attention else None,
             sentences=rendering.sentences,
+            alignment=rendering.alignment if options.alignment else None,
         )
 
 

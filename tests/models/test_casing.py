@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from models.casing import TITLE, UPPER, mark_case, restore_case
-from models.tokenizer import normalise
+from models.normalisation import normalise
 
 # Letters whose cases are not one to one, and what stands at the edge of words.
 NASTY = "aAzZäÄßẞıIiİσςΣǆǅǄﬁŉϴΘΩⅷⅧⓐⒶაᲐꭰᎠ\u0345\u0301\u0307²3٣_'-.漢 "  # noqa: RUF001

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from models.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, normalise, target_tag
+from models.normalisation import normalise
+from models.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, target_tag
 
 ROOT = Path(__file__).parents[2]
 TEXTS = [

@@ -6,7 +6,8 @@ import tomllib
 import pytest
 
 from models.bundle import Data
-from models.tokenizer import normalise, target_tag
+from models.normalisation import normalise
+from models.tokenizer import target_tag
 from service.engine import TranslationOptions, open_translator
 from training.back_translation import BackTranslation, back_translate, load_targets
 from training.card import render_card

@@ -169,7 +169,6 @@ def test_each_sentence_tells_where_it_stands_and_how_it_fared(translator):
 @pytest.mark.parametrize(
     "wanted",
     [
-        {"alignment": True},
         {"markup": Markup("html")},
         {"terms": (Term("Haus", "house"),)},
         {"split": "nonewlines"},
@@ -364,6 +363,29 @@ def test_attention_lays_the_pieces_of_both_sides_beside_the_weights(
     assert np.shape(sentence.weights) == weights.shape
     assert max(len(str(weight)) for row in sentence.weights for weight in row) <= len("0.1234")
     assert np.abs(np.array(sentence.weights) - weights).max() < 0.00005 + 1e-7
+
+
+def test_alignment_is_told_in_characters_of_both_texts(translator, tokenizer):
+    text = " Guten  Morgen.\nDas Haus"
+    hypotheses = []
+    for sentence in ("Guten  Morgen.", "Das Haus"):
+        ids = tokenizer.encode(sentence)
+        # Each token comes from the one in its place; the first column is the tag's.
+        weights = np.eye(len(ids) + 1, len(ids) + 2, 1, dtype=np.float32)
+        hypotheses.append(Hypothesis(-1.0, tuple(ids), attention_TS=weights))
+    answering = replace(translator, scheduler=AnsweringScheduler(*hypotheses))
+
+    translation = translate(answering, text, alignment=True)
+
+    assert translation.text == " Guten Morgen.\nDas Haus"
+    assert [
+        (text[begin:end], translation.text[from_:to])
+        for begin, end, from_, to in translation.alignment
+    ] == [(word, word) for word in ("Guten", "Morgen", ".", "Das", "Haus")]
+
+
+def test_alignment_is_none_unless_asked_for(translator):
+    assert translate(translator, TEXT, attention=False).alignment is None
 
 
 def test_attention_is_none_unless_asked_for(translator):

@@ -1,0 +1,71 @@
+"""Which words stand for each other, as attention has it.
+
+A word of the target is aligned with the words of the source from which its tokens took enough
+attention. What went to the target tag or to the end of the source is no word's; a target word
+that looked at nothing else is aligned with none.
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.normalisation import Span
+from service.engine.translation import AlignedSpan
+
+# Scripts that put no space between words have each character for a word.
+_UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+(?:['\u2019-][^\W{_UNSPACED}]+)*|\S")
+# Of the attention of a target word. At most three source words can have as much.
+_MIN_SHARE = 0.3
+# What the best source word must have where none has so much.
+_MIN_BEST = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizedSentence:
+    """A sentence and where its tokens stand in it."""
+
+    text: str
+    spans: Sequence[Span]
+    """[begin, end) of each token, without tag and EOS; empty before the word it belongs to."""
+
+
+def align(
+    attention_TS: NDArray[np.float32],
+    source: TokenizedSentence,
+    target: TokenizedSentence,
+    num_tags: int,
+) -> list[AlignedSpan]:
+    """Return the words of two sentences that stand for each other, in the order of the target.
+
+    Args:
+        attention_TS: Of each target token; columns for tags and EOS, and a row for EOS, included.
+        num_tags: Columns before those of the source's own tokens.
+    """
+    attention_TS = attention_TS[: len(target.spans), num_tags:][:, : len(source.spans)]
+    source_words, target_words = words(source.text), words(target.text)
+    if not attention_TS.size or not source_words or not target_words:
+        return []
+    source_of = _words_of_tokens(source.spans, source_words)
+    target_of = _words_of_tokens(target.spans, target_words)
+    shares = np.zeros((len(target_words), len(source_words)))
+    np.add.at(shares, np.ix_(target_of, source_of), attention_TS)
+    shares /= np.maximum(np.bincount(target_of, minlength=len(target_words)), 1)[:, None]
+    is_best = (shares == shares.max(axis=1, keepdims=True)) & (shares >= _MIN_BEST)
+    pairs = np.argwhere(is_best | (shares >= _MIN_SHARE)).tolist()
+    return [AlignedSpan(*source_words[j], *target_words[i]) for i, j in pairs]
+
+
+def words(text: str) -> list[Span]:
+    """Return where the words of a sentence stand; a sign is a word of its own."""
+    return [match.span() for match in _WORD.finditer(text)]
+
+
+def _words_of_tokens(tokens: Sequence[Span], words: Sequence[Span]) -> list[int]:
+    """Return the index of the word that each token begins in, or that follows it."""
+    ends = [end for _, end in words]
+    return [min(bisect_right(ends, begin), len(words) - 1) for begin, _ in tokens]
