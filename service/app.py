@@ -13,7 +13,7 @@ from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api import failure, libretranslate, native, operations
+from service.api import deepl, failure, libretranslate, native, operations
 from service.api.dependencies import Intake, RequestLimits
 from service.api.dialect import BodyLimit, Render, Unrouted
 from service.engine import EngineOptions, Library
@@ -47,6 +47,7 @@ A request that is refused with 503 may be sent again after the seconds in `Retry
 
 RENDERS: dict[str, Render] = {
     "": failure.render,
+    **dict.fromkeys(deepl.PREFIXES, deepl.render),
     **dict.fromkeys(libretranslate.PREFIXES, libretranslate.render),
 }
 """Who answers for a path that no route has: each dialect for the paths that begin as its own."""
@@ -77,11 +78,13 @@ def create_app(settings: Settings, library: Library | None = None) -> FastAPI:
     # The last one added is the first one entered.
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(PageHeaders)
+    app.add_middleware(deepl.TraceId)
     app.add_middleware(RequestLog)
     unrouted = Unrouted(RENDERS)
     app.add_exception_handler(HTTPException, unrouted)
     app.add_exception_handler(Exception, unrouted)
     app.include_router(native.router)
+    app.include_router(deepl.router)
     app.include_router(libretranslate.router)
     app.include_router(operations.router)
     _add_pages(app)

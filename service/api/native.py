@@ -6,14 +6,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.api.dependencies import Limits, Models, ModelsAtWork, RequestLimits, unless_gone
 from service.api.dialect import dialect
 from service.api.failure import FAILURES, FailureBody, describe, render
-from service.api.texts import detect_texts, translate_each
+from service.api.texts import check_length, detect_texts, translate_each
 from service.api.translation import (
     AUTO,
     TranslateRequest,
     TranslateResponse,
     TranslationBody,
     check,
-    check_length,
     options_of,
     raise_if_all_failed,
 )
@@ -106,7 +105,7 @@ async def _translate_all(
     else:
         models.find(body.source, body.target)  # from a language to itself, nothing translates
         sources = [body.source] * len(body.text)
-    refused = [check_length(body, i, limits) for i in range(len(body.text))]
+    refused = [check_length(body.text, i, limits) for i in range(len(body.text))]
     accepted = [i for i, failure in enumerate(refused) if failure is None]
     outcomes = iter(
         await translate_each(

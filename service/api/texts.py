@@ -6,8 +6,9 @@ from dataclasses import replace
 from time import monotonic
 from typing import Any, TypeVar
 
+from service.api.dependencies import RequestLimits
 from service.engine import Detection, Models, Translation, TranslationOptions, is_same_language
-from service.errors import ServiceError
+from service.errors import ServiceError, TextTooLong, TooLarge
 from service.record import current_record
 
 CHARACTERS_AT_ONCE = 10_000
@@ -16,6 +17,39 @@ there, so that a long request neither fills the waiting line nor is refused by i
 """
 
 T = TypeVar("T")
+
+
+def check_number(texts: Sequence[str], limits: RequestLimits) -> None:
+    """Refuse more texts than the limit.
+
+    Raises:
+        TooLarge: there are more.
+    """
+    if len(texts) > limits.max_texts:
+        message = f"text: {len(texts)} texts exceed {limits.max_texts}"
+        raise TooLarge(message, field="text", limit=limits.max_texts)
+
+
+def check_length(texts: Sequence[str], i: int, limits: RequestLimits) -> TextTooLong | None:
+    """Return what is wrong with the length of the text at `i`, if something is."""
+    most, length = limits.max_text_characters, len(texts[i])
+    if length <= most:
+        return None
+    field = f"text.{i}" if len(texts) > 1 else "text"
+    return TextTooLong(f"{field}: {length} characters exceed {most}", field=field, limit=most)
+
+
+def check_texts(texts: Sequence[str], limits: RequestLimits) -> None:
+    """Refuse texts that go beyond the limits.
+
+    Raises:
+        TextTooLong: one has too many characters.
+        TooLarge: there are too many.
+    """
+    check_number(texts, limits)
+    for i in range(len(texts)):
+        if failure := check_length(texts, i, limits):
+            raise failure
 
 
 async def detect_texts(texts: Sequence[str], models: Models) -> list[Detection]:

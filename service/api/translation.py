@@ -8,8 +8,9 @@ from pydantic_core import PydanticCustomError
 
 from service.api.dependencies import RequestLimits
 from service.api.failure import FailureBody
+from service.api.texts import check_number
 from service.engine import FinishReason, Priority, SplitMode, Translation, TranslationOptions
-from service.errors import InvalidRequest, ServiceError, TextTooLong, TooLarge
+from service.errors import InvalidRequest, ServiceError, TextTooLong
 
 AUTO = "auto"
 """Instead of a source language: find it for each text."""
@@ -167,9 +168,7 @@ def check(body: TranslateRequest, limits: RequestLimits) -> None:
         TextTooLong: all texts together are too long for what is asked.
         TooLarge: there are too many texts.
     """
-    if len(body.text) > limits.max_texts:
-        message = f"text: {len(body.text)} texts exceed {limits.max_texts}"
-        raise TooLarge(message, field="text", limit=limits.max_texts)
+    check_number(body.text, limits)
     most, total = limits.max_attention_characters, sum(map(len, body.text))
     if body.attention and total > most:
         message = f"attention: {total} characters in all exceed {most}"
@@ -186,15 +185,6 @@ def check(body: TranslateRequest, limits: RequestLimits) -> None:
     for field, value, limit in numbers:
         if value is not None and value > limit:
             raise InvalidRequest(f"{field}: {value} exceeds {limit}", field=field, limit=limit)
-
-
-def check_length(body: TranslateRequest, i: int, limits: RequestLimits) -> TextTooLong | None:
-    """Return what is wrong with the length of the text at `i`, if something is."""
-    most, length = limits.max_text_characters, len(body.text[i])
-    if length <= most:
-        return None
-    field = f"text.{i}" if len(body.text) > 1 else "text"
-    return TextTooLong(f"{field}: {length} characters exceed {most}", field=field, limit=most)
 
 
 def options_of(body: TranslateRequest) -> TranslationOptions:

@@ -59,9 +59,10 @@ class ShoutingModels:
         """Do what a test has put in the way of each translation; nothing if it has not."""
 
     def find(self, source: str, target: str) -> ShoutingTranslator:
-        if (source, target) not in PAIRS:
+        pair = source[:2].lower(), target[:2].lower()
+        if pair not in PAIRS:
             raise UnsupportedPair(f"{source}-{target} is not served")
-        return ShoutingTranslator(self, source, target)
+        return ShoutingTranslator(self, *pair)
 
     def detect(self, text: str) -> Detection:
         return Detection(language="de" if set(text) & set("äöüß") else "en", confidence=1.0)

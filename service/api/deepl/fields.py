@@ -1,0 +1,75 @@
+"""The fields of a request as this dialect spells them, in JSON, in forms and in the query."""
+
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, WithJsonSchema
+
+from service.api import bodies
+from service.errors import InvalidRequest
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _split(value: object) -> object:
+    names = _listed(value)
+    if not isinstance(names, list):
+        return names
+    return [
+        part.strip() if isinstance(part, str) else part
+        for name in names
+        for part in (name.split(",") if isinstance(name, str) else [name])
+        if part != ""
+    ]
+
+
+Texts = Annotated[
+    list[str],
+    BeforeValidator(_listed),
+    WithJsonSchema({"type": "array", "items": {"type": "string"}, "examples": [["Guten Morgen."]]}),
+]
+"""A list in JSON, a name that is repeated in a form; a single string is a list of one."""
+Names = Annotated[
+    list[str],
+    BeforeValidator(_split),
+    WithJsonSchema({"type": "array", "items": {"type": "string"}, "examples": [["x", "code"]]}),
+]
+"""A list in JSON, joined by commas in a form."""
+
+NOT_OFFERED = ("style_id", "translation_memory_id", "custom_instructions")
+"""Not ignored, as unknown fields are, for the translation would not be what was asked for."""
+
+
+def parse(model: type[Model], fields: dict[str, Any]) -> Model:
+    """Return the fields as a model; those it does not know are ignored.
+
+    Raises:
+        InvalidRequest: one is missing, or asks for what is not offered here.
+        RequestValidationError: one is not what the model wants.
+    """
+    for name in NOT_OFFERED:
+        if fields.get(name):
+            raise InvalidRequest(f"Value for '{name}' not supported.", field=name)
+    for name, field in model.model_fields.items():
+        if field.is_required() and fields.get(name) is None:
+            raise InvalidRequest(f"Parameter '{name}' not specified.", field=name)
+    return bodies.parse(model, {name: each for name, each in fields.items() if each is not None})
+
+
+def in_query(model: type[BaseModel]) -> dict[str, Any]:
+    """Describe what `parse` takes from the query string, as the `openapi_extra` of a route."""
+    schema = model.model_json_schema()
+    return {
+        "parameters": [
+            {
+                "name": name,
+                "in": "query",
+                "required": name in schema.get("required", []),
+                "schema": each,
+            }
+            for name, each in schema["properties"].items()
+        ]
+    }
