@@ -13,7 +13,7 @@ from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api import deepl, failure, libretranslate, native, operations
+from service.api import apertium, deepl, failure, libretranslate, native, operations
 from service.api.dependencies import Intake, RequestLimits
 from service.api.dialect import BodyLimit, Render, Unrouted
 from service.engine import EngineOptions, Library
@@ -49,6 +49,7 @@ RENDERS: dict[str, Render] = {
     "": failure.render,
     **dict.fromkeys(deepl.PREFIXES, deepl.render),
     **dict.fromkeys(libretranslate.PREFIXES, libretranslate.render),
+    **dict.fromkeys(apertium.PREFIXES, apertium.render),
 }
 """Who answers for a path that no route has: each dialect for the paths that begin as its own."""
 
@@ -86,6 +87,7 @@ def create_app(settings: Settings, library: Library | None = None) -> FastAPI:
     app.include_router(native.router)
     app.include_router(deepl.router)
     app.include_router(libretranslate.router)
+    app.include_router(apertium.router)
     app.include_router(operations.router)
     _add_pages(app)
     return app

@@ -48,6 +48,7 @@ MAY_IMPORT = {
     "service.api.languages": set(),
     "service.api.libretranslate": DIALECT | {"service.api.bodies", "service.api.languages"},
     "service.api.deepl": DIALECT | {"service.api.bodies", "service.api.languages"},
+    "service.api.apertium": DIALECT | {"service.api.bodies", "service.api.languages"},
     "service.api.operations": DIALECT,
     "service.server": {"service.settings"},
     "service.terminal": set(),

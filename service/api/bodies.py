@@ -77,6 +77,18 @@ def request_body(model: type[BaseModel], *media_types: str) -> dict[str, Any]:
     return {"requestBody": {"content": content, "required": True}}
 
 
+def query_parameters(model: type[BaseModel]) -> dict[str, Any]:
+    """Describe what `parse` takes from a query string, as the `openapi_extra` of a route."""
+    schema = _inlined(model.model_json_schema())
+    required = schema.get("required", [])
+    return {
+        "parameters": [
+            {"name": name, "in": "query", "required": name in required, "schema": field}
+            for name, field in schema["properties"].items()
+        ]
+    }
+
+
 def _media_type(request: Request) -> str:
     media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     return JSON if media_type.endswith("+json") else media_type

@@ -107,11 +107,11 @@ async def translate(
     def answer(values: list[T]) -> T | list[T]:
         return values if isinstance(asked.q, list) else values[0]
 
-    alternatives = [each.alternatives for each in translations]
+    others = answer([each.alternatives for each in translations])
     return TranslateAnswer(
         translatedText=answer([each.text for each in translations]),
         detectedLanguage=answer([_body(each) for each in detections]) if detections else None,
-        alternatives=answer(alternatives) if asked.alternatives > 0 else None,
+        alternatives=others if asked.alternatives > 0 else None,
     )
 
 

@@ -1,0 +1,176 @@
+"""The dialect of Apertium APy, which OmegaT and Weblate speak."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+
+from service.api.bodies import Fields, parse, query_parameters, request_body
+from service.api.dependencies import Limits, Models, ModelsAtWork, RequestLimits, unless_gone
+from service.api.dialect import dialect
+from service.api.languages import standard
+from service.api.texts import detect_texts, translate_texts
+from service.engine import Markup, TranslationOptions
+from service.errors import ServiceError, TextTooLong
+
+PREFIXES = ("/apy",)
+"""Where its paths begin."""
+
+Key = Annotated[str | None, Field(description="Needed only if the server asks for one.")]
+
+
+class ErrorBody(BaseModel):
+    """The answer to every request that failed: what APy answers, and what OmegaT looks for."""
+
+    status: Literal["error"] = "error"
+    code: int = Field(examples=[400])
+    message: str = Field(description="Stable name of the failure.", examples=["unsupported_pair"])
+    explanation: str
+    responseData: None = None
+    responseDetails: str = Field(description="The explanation.")
+    responseStatus: int = Field(description="The code.")
+
+
+def render(request: Request, error: ServiceError) -> Response:
+    """Answer a failure in the shape of this dialect."""
+    body = ErrorBody(
+        code=error.status,
+        message=error.code,
+        explanation=str(error),
+        responseDetails=str(error),
+        responseStatus=error.status,
+    )
+    return JSONResponse(body.model_dump(), error.status)
+
+
+def _failure(description: str) -> dict[str, Any]:
+    return {"model": ErrorBody, "description": description}
+
+
+router = APIRouter(
+    prefix="/apy",
+    tags=["Apertium"],
+    route_class=dialect(render),
+    responses={
+        400: _failure("The request cannot be served as it stands"),
+        413: _failure("The text or the body is too large"),
+        503: _failure("Too much work is waiting, or the service is not ready"),
+        "default": _failure("Any other failure, in the same shape"),
+    },
+)
+
+
+class TranslateFields(BaseModel):
+    """A text and its languages; other fields, such as `markUnknown`, are ignored."""
+
+    langpair: str = Field(
+        pattern=r"^[^|]+\|[^|]+$",
+        max_length=64,
+        description="Source and target, by two or three letters.",
+        examples=["de|en", "deu|eng"],
+    )
+    q: str = Field(examples=["Guten Morgen. Wie geht es dir?"])
+    format: Literal["txt", "html"] = Field("txt", description="What the text is.")
+    key: Key = None
+
+
+class IdentifyFields(BaseModel):
+    """A text whose language is asked for."""
+
+    q: str = Field(examples=["Guten Morgen. Wie geht es dir?"])
+    key: Key = None
+
+
+class TranslatedText(BaseModel):
+    """A translation."""
+
+    translatedText: str = Field(examples=["Good morning. How are you?"])
+
+
+class TranslateAnswer(BaseModel):
+    """A translation, as APy wraps it."""
+
+    responseData: TranslatedText
+    responseDetails: None = None
+    responseStatus: Literal[200] = 200
+
+
+class Pair(BaseModel):
+    """Two languages, the one translated into the other."""
+
+    sourceLanguage: str = Field(examples=["de"])
+    targetLanguage: str = Field(examples=["en"])
+
+
+class PairsAnswer(BaseModel):
+    """All pairs, as APy wraps them."""
+
+    responseData: list[Pair]
+    responseDetails: None = None
+    responseStatus: Literal[200] = 200
+
+
+@router.get("/listPairs")
+async def list_pairs(models: Models) -> PairsAnswer:
+    """List what can be translated into what."""
+    return PairsAnswer(
+        responseData=[
+            Pair(sourceLanguage=source, targetLanguage=target)
+            for source, targets in models.languages().items()
+            for target in targets
+        ]
+    )
+
+
+@router.get("/translate", openapi_extra=query_parameters(TranslateFields))
+async def translate_query(
+    fields: Fields, request: Request, models: ModelsAtWork, limits: Limits
+) -> TranslateAnswer:
+    """Translate a text."""
+    return await _translate(parse(TranslateFields, fields), request, models, limits)
+
+
+@router.post("/translate", openapi_extra=request_body(TranslateFields))
+async def translate_body(
+    fields: Fields, request: Request, models: ModelsAtWork, limits: Limits
+) -> TranslateAnswer:
+    """Translate a text that is too long for an address."""
+    return await _translate(parse(TranslateFields, fields), request, models, limits)
+
+
+@router.get("/identifyLang", openapi_extra=query_parameters(IdentifyFields))
+async def identify_query(fields: Fields, models: ModelsAtWork, limits: Limits) -> dict[str, float]:
+    """Tell how likely a text is in which language."""
+    return await _identify(parse(IdentifyFields, fields), models, limits)
+
+
+@router.post("/identifyLang", openapi_extra=request_body(IdentifyFields))
+async def identify_body(fields: Fields, models: ModelsAtWork, limits: Limits) -> dict[str, float]:
+    """Tell how likely a text that is too long for an address is in which language."""
+    return await _identify(parse(IdentifyFields, fields), models, limits)
+
+
+async def _translate(
+    asked: TranslateFields, request: Request, models: Models, limits: RequestLimits
+) -> TranslateAnswer:
+    _check_length(asked.q, limits)
+    source, target = map(standard, asked.langpair.split("|"))
+    options = TranslationOptions(markup=Markup("html") if asked.format == "html" else None)
+    work = translate_texts([asked.q], [source], target, options, models)
+    [translation] = await unless_gone(request, work)
+    return TranslateAnswer(responseData=TranslatedText(translatedText=translation.text))
+
+
+async def _identify(
+    asked: IdentifyFields, models: Models, limits: RequestLimits
+) -> dict[str, float]:
+    _check_length(asked.q, limits)
+    [detection] = await detect_texts([asked.q], models)
+    return {detection.language: detection.confidence}
+
+
+def _check_length(text: str, limits: RequestLimits) -> None:
+    most = limits.max_text_characters
+    if len(text) > most:
+        raise TextTooLong(f"q: {len(text)} characters exceed {most}", field="q", limit=most)
