@@ -1,0 +1,100 @@
+"""The official `deepl` client for Python, as it is, against a real server."""
+
+import deepl
+import pytest
+from deepl import http_client
+
+KEY = "any"
+GUTEN_TAG, HAUS = "Guten Morgen. Wie geht es dir?", "Das Haus ist klein, aber schön."
+
+
+@pytest.fixture(autouse=True)
+def few_retries(monkeypatch):
+    """What can be retried would else be, five times, from a second on."""
+    monkeypatch.setattr(http_client, "max_network_retries", 0)
+
+
+@pytest.fixture
+def client(server):
+    client = deepl.DeepLClient(KEY, server_url=server)
+    yield client
+    client.close()
+
+
+def test_text_is_translated(client, engine):
+    result = client.translate_text(GUTEN_TAG, source_lang="DE", target_lang="EN-GB")
+
+    assert result.text == engine(GUTEN_TAG, "de", "en")
+    assert result.detected_source_lang == "DE"
+    assert result.billed_characters == len(GUTEN_TAG)
+    assert result.model_type_used is None
+
+
+def test_texts_are_translated_in_order_each_from_its_own_language(client, engine):
+    texts = [GUTEN_TAG, "I see a dog and two cats.", HAUS]
+    results = client.translate_text(texts, target_lang="EN-US")
+
+    assert [each.detected_source_lang for each in results] == ["DE", "EN", "DE"]
+    assert [each.text for each in results] == [
+        engine(GUTEN_TAG, "de", "en"),
+        texts[1],
+        engine(HAUS, "de", "en"),
+    ]
+
+
+def test_options_are_understood(client):
+    result = client.translate_text(
+        GUTEN_TAG,
+        source_lang="de",
+        target_lang=deepl.Language.ENGLISH_AMERICAN,
+        context="Ein Gespräch.",
+        split_sentences=deepl.SplitSentences.OFF,
+        preserve_formatting=True,
+        formality=deepl.Formality.PREFER_MORE,
+        model_type=deepl.ModelType.PREFER_QUALITY_OPTIMIZED,
+        outline_detection=False,
+        extra_body_parameters={"enable_beta_languages": True},
+    )
+
+    assert result.model_type_used == "quality_optimized"
+
+
+def test_languages_have_the_codes_that_the_client_knows(client):
+    sources = client.get_source_languages()
+    targets = client.get_target_languages()
+
+    assert [(each.code, each.name) for each in sources] == [("DE", "German"), ("EN", "English")]
+    assert [each.code for each in targets] == ["DE", "EN-GB", "EN-US"]
+    assert {each.supports_formality for each in targets} == {False}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"target_lang": "XX"}, "Bad request, message: Value for 'target_lang' not supported."),
+        (
+            {"target_lang": "DE", "source_lang": "XX"},
+            "Bad request, message: Value for 'source_lang' not supported.",
+        ),
+        ({"target_lang": "DE", "formality": "more"}, "'formality' is not supported"),
+        ({"target_lang": "DE", "tag_handling": "json"}, "Bad request, message: tag_handling"),
+        ({"target_lang": "DE", "style_rule": "a"}, "Value for 'style_id' not supported."),
+    ],
+)
+def test_what_is_wrong_with_a_request_is_told(client, options, message):
+    with pytest.raises(deepl.DeepLException, match=message) as caught:
+        client.translate_text("a", **options)
+
+    assert caught.value.http_status_code == 400
+
+
+def test_text_beyond_the_limit_is_told(client):
+    with pytest.raises(deepl.DeepLException, match="exceed 50000") as caught:
+        client.translate_text("a " * 25_001, source_lang="EN", target_lang="DE")
+
+    assert caught.value.http_status_code == 413
+
+
+def test_route_that_is_not_offered_is_not_found(client):
+    with pytest.raises(deepl.DeepLException, match="Not found, message: Not Found"):
+        client.get_all_style_rules()
