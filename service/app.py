@@ -13,13 +13,15 @@ from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.access import Access, AccessPolicy
 from service.api import apertium, deepl, failure, libretranslate, native, operations
 from service.api.dependencies import Intake, RequestLimits
 from service.api.dialect import BodyLimit, Render, Unrouted
+from service.api.settlement import Settlement
 from service.engine import EngineOptions, Library
 from service.logs import RequestLog
 from service.settings import Settings
-from service.store import Store
+from service.store import Allowance, Keys, Store
 
 log = logging.getLogger(__name__)
 
@@ -76,8 +78,10 @@ def create_app(settings: Settings, library: Library | None = None) -> FastAPI:
     app.state.intake = Intake()
     app.state.limits = _limits(settings)
     app.state.store = _store(settings)
+    app.state.access = _access(settings, app.state.store)
     # The last one added is the first one entered.
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(Settlement)
     app.add_middleware(PageHeaders)
     app.add_middleware(deepl.TraceId)
     app.add_middleware(RequestLog)
@@ -109,6 +113,14 @@ def _store(settings: Settings) -> Store:
     return Store(settings.data_folder, url)
 
 
+def _access(settings: Settings, store: Store) -> Access:
+    anonymous = Allowance(
+        requests_per_minute=settings.requests_per_minute or None,
+        characters_per_minute=settings.characters_per_minute or None,
+    )
+    return Access(AccessPolicy(settings.keys, anonymous), Keys(store))
+
+
 def _library(settings: Settings) -> Library:
     return Library(
         settings.bundles, _engine_options(settings), reload_seconds=settings.reload_seconds
@@ -131,9 +143,11 @@ def _engine_options(settings: Settings) -> EngineOptions:
 @asynccontextmanager
 async def _lifespan(drain_seconds: float, app: FastAPI) -> AsyncIterator[None]:
     app.state.library.start()
+    app.state.access.start()
     yield
     app.state.intake.close()
     await asyncio.to_thread(app.state.library.close, drain_seconds)
+    await app.state.access.close()
     await asyncio.to_thread(app.state.store.close)
     log.info("stopped")
 

@@ -80,6 +80,25 @@ class Settings(BaseSettings):
     max_wait_seconds: Annotated[
         float, Field(gt=0, description="Longest predicted wait at which new texts are accepted.")
     ] = 4.0
+    keys: Annotated[
+        Literal["off", "optional", "required"],
+        Field(
+            description="Whether callers need an API key; optional lets others in too, off takes "
+            "no notice of keys."
+        ),
+    ] = "off"
+    requests_per_minute: Annotated[
+        int,
+        Field(
+            ge=0, description="Requests in a minute from one address without a key; 0: no limit."
+        ),
+    ] = 0
+    characters_per_minute: Annotated[
+        int,
+        Field(
+            ge=0, description="Characters in a minute from one address without a key; 0: no limit."
+        ),
+    ] = 0
     max_texts: Annotated[int, Field(ge=1, description="Texts in one request.")] = 256
     max_text_characters: Annotated[int, Field(ge=1, description="Characters in one text.")] = 50_000
     max_body_bytes: Annotated[int, Field(ge=1, description="Bytes in the body of a request.")] = (

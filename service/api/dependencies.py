@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from starlette.requests import ClientDisconnect
 
 import service.engine
+from service.access import Access, Caller, KeyScope
 from service.errors import Overloaded
 
 T = TypeVar("T")
@@ -82,6 +83,49 @@ async def _models_at_work(models: Models, intake: CurrentIntake) -> service.engi
 
 ModelsAtWork = Annotated[service.engine.Models, Depends(_models_at_work)]
 """The models for new work, which is refused while the service drains."""
+
+
+KEY_SCHEMES = {"bearer", "deepl-auth-key"}
+"""Of the header `Authorization`; `X-API-Key` is the other header that may hold a key."""
+
+
+async def authorize(
+    request: Request, key: str | None, scope: KeyScope | None, characters: int | None = None
+) -> Caller:
+    """Tell who asks, and refuse what he may not do.
+
+    What he is charged for is counted when the answer ends, unless it is a failure.
+
+    Args:
+        key: from where the dialect has it; a header counts if it has none.
+        scope: what the key must be good for; None takes any.
+        characters: what is to be translated; None if this is not known yet, or nothing is.
+
+    Raises:
+        ServiceError: what `Access.identify` and `Caller.charge` raise.
+    """
+    access: Access = request.app.state.access
+    address = request.client.host if request.client else ""
+    caller = await access.identify(key or _key_in_headers(request), address, scope)
+    request.state.caller = caller
+    if characters is not None:
+        caller.charge(characters)
+    return caller
+
+
+def _key_in_headers(request: Request) -> str | None:
+    scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() in KEY_SCHEMES:
+        return credentials.strip()
+    return request.headers.get("X-API-Key")
+
+
+async def _translating(request: Request) -> Caller:
+    return await authorize(request, None, "translate")
+
+
+TranslatingCaller = Annotated[Caller, Depends(_translating)]
+"""Who asks for translations with his key in a header; to be charged."""
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:

@@ -3,7 +3,14 @@
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.api.dependencies import Limits, Models, ModelsAtWork, RequestLimits, unless_gone
+from service.api.dependencies import (
+    Limits,
+    Models,
+    ModelsAtWork,
+    RequestLimits,
+    TranslatingCaller,
+    unless_gone,
+)
 from service.api.dialect import dialect
 from service.api.failure import FAILURES, FailureBody, describe, render
 from service.api.texts import check_length, detect_texts, translate_each
@@ -84,7 +91,11 @@ class ModelsResponse(BaseModel):
 
 @router.post("/translate", response_model_exclude_none=True)
 async def translate(
-    body: TranslateRequest, request: Request, models: ModelsAtWork, limits: Limits
+    body: TranslateRequest,
+    request: Request,
+    models: ModelsAtWork,
+    limits: Limits,
+    caller: TranslatingCaller,
 ) -> TranslateResponse:
     """Translate one text or several, each into one translation.
 
@@ -92,8 +103,11 @@ async def translate(
     all of its texts do, and for the same reason.
     """
     check(body, limits)
+    caller.charge(sum(map(len, body.text)))
     outcomes = await unless_gone(request, _translate_all(body, models, limits))
     raise_if_all_failed(outcomes)
+    done = zip(body.text, outcomes, strict=True)
+    caller.refund(sum(len(text) for text, o in done if isinstance(o, ServiceError)))
     return TranslateResponse(translations=[_item(request, outcome) for outcome in outcomes])
 
 
