@@ -1,0 +1,117 @@
+"""Unmodified clients of LibreTranslate, and the requests of programs that speak to it."""
+
+import json
+import urllib.request
+from urllib.error import HTTPError
+
+import httpx2
+import pytest
+from deep_translator import LibreTranslator
+from deep_translator.exceptions import ServerException
+from libretranslatepy import LibreTranslateAPI
+
+TEXT = "Guten Morgen.\n  Wie geht's? 100 % & mehr\n"
+
+
+@pytest.fixture(scope="module")
+def libretranslatepy(server) -> LibreTranslateAPI:
+    return LibreTranslateAPI(server)
+
+
+def test_libretranslatepy_translates(libretranslatepy, engine):
+    assert libretranslatepy.translate(TEXT, "de", "en") == engine(TEXT, "de", "en")
+
+
+def test_libretranslatepy_detects(libretranslatepy):
+    [found] = libretranslatepy.detect("Guten Morgen. Wie geht es dir?")
+
+    assert found["language"] == "de"
+    assert 50 < found["confidence"] <= 100
+
+
+def test_libretranslatepy_lists_languages(libretranslatepy):
+    assert {each["code"]: each["name"] for each in libretranslatepy.languages()} == {
+        "de": "German",
+        "en": "English",
+    }
+
+
+def test_libretranslatepy_is_told_what_is_wrong(libretranslatepy):
+    with pytest.raises(HTTPError) as caught:
+        libretranslatepy.translate("a", "de", "zz")
+
+    assert caught.value.code == 400
+    assert json.load(caught.value) == {"error": "zz is not supported"}
+
+
+def deep_translator(server, **languages) -> LibreTranslator:
+    return LibreTranslator(api_key="any", custom_url=f"{server}/", **languages)
+
+
+def test_deep_translator_translates(server, engine):
+    translator = deep_translator(server, source="de", target="en")
+
+    assert translator.translate(TEXT) == engine(TEXT, "de", "en")
+
+
+def test_deep_translator_finds_the_language(server, engine):
+    text = "Guten Morgen. Wie geht es dir?"
+    translator = deep_translator(server, source="auto", target="en")
+
+    assert translator.translate(text) == engine(text, "de", "en")
+
+
+def test_deep_translator_translates_a_batch(server, engine):
+    texts = ["Guten Morgen.", "Wie geht es dir?"]
+    translator = deep_translator(server, source="German", target="English")
+
+    assert translator.translate_batch(texts) == [engine(text, "de", "en") for text in texts]
+
+
+def test_deep_translator_raises_its_own_exception(server):
+    translator = deep_translator(server, source="de", target="fr")
+
+    with pytest.raises(ServerException):
+        translator.translate("Guten Morgen.")
+
+
+class TestWeblate:
+    """The requests of its machinery, version 5.14."""
+
+    def test_set_up_lists_languages_and_translates_a_word(self, server, engine):
+        languages = httpx2.get(f"{server}/languages").json()
+        answer = self.ask(server, ["test"])
+
+        assert {"en", "de"} <= {each["code"] for each in languages}
+        assert answer == [engine("test", "en", "de")]
+
+    def test_batch_of_twenty_comes_back_in_order(self, server, engine):
+        texts = [f"Number {i} [X{i}X]" for i in range(20)]
+
+        assert self.ask(server, texts) == [engine(text, "en", "de") for text in texts]
+
+    @staticmethod
+    def ask(server, texts):
+        body = {"api_key": "", "q": texts, "source": "en", "target": "de"}
+        answer = httpx2.post(f"{server}/translate", json=body)
+        answer.raise_for_status()
+        return answer.json()["translatedText"]
+
+
+class TestMastodon:
+    """The requests of its translation service, version 4.3."""
+
+    def test_targets_of_each_language_are_listed(self, server):
+        languages = httpx2.get(f"{server}/languages").json()
+
+        assert {each["code"]: set(each["targets"]) - {each["code"]} for each in languages} == {
+            "de": {"en"},
+            "en": {"de"},
+        }
+
+
+def test_form_of_curl_need_not_escape_anything(server, engine):
+    form = "q=Grüße 😀&source=de&target=en".encode()
+
+    with urllib.request.urlopen(f"{server}/translate", data=form) as answer:
+        assert json.load(answer)["translatedText"] == engine("Grüße 😀", "de", "en")
