@@ -56,20 +56,12 @@ def parse(model: type[Model], fields: dict[str, Any]) -> Model:
     for name, field in model.model_fields.items():
         if field.is_required() and fields.get(name) is None:
             raise InvalidRequest(f"Parameter '{name}' not specified.", field=name)
-    return bodies.parse(model, {name: each for name, each in fields.items() if each is not None})
+    return bodies.parse(
+        model, {name: each for name, each in fields.items() if _is_given(model, name, each)}
+    )
 
 
-def in_query(model: type[BaseModel]) -> dict[str, Any]:
-    """Describe what `parse` takes from the query string, as the `openapi_extra` of a route."""
-    schema = model.model_json_schema()
-    return {
-        "parameters": [
-            {
-                "name": name,
-                "in": "query",
-                "required": name in schema.get("required", []),
-                "schema": each,
-            }
-            for name, each in schema["properties"].items()
-        ]
-    }
+def _is_given(model: type[BaseModel], name: str, value: object) -> bool:
+    # Of what may be missing, a form that names it and nothing else says no more than one without.
+    field = model.model_fields.get(name)
+    return field is not None and (field.is_required() or value not in (None, ""))

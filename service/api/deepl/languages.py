@@ -6,9 +6,9 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from service.api.bodies import Fields, request_body
+from service.api.bodies import Fields, query_parameters, request_body
 from service.api.deepl.answers import FAILURES, render
-from service.api.deepl.fields import in_query, parse
+from service.api.deepl.fields import parse
 from service.api.dependencies import Models
 from service.api.dialect import dialect
 from service.api.languages import name_of
@@ -87,7 +87,9 @@ def check_languages(source: str | None, target: str, models: Models) -> None:
 
 
 @router.get(
-    "/v2/languages", response_model_exclude_none=True, openapi_extra=in_query(LanguagesRequest)
+    "/v2/languages",
+    response_model_exclude_none=True,
+    openapi_extra=query_parameters(LanguagesRequest),
 )
 @router.post(
     "/v2/languages", response_model_exclude_none=True, openapi_extra=request_body(LanguagesRequest)
@@ -109,7 +111,7 @@ async def list_deepl_languages(fields: Fields, models: Models) -> list[DeepLLang
     raise InvalidRequest(message, field="type")
 
 
-@router.get("/v3/languages", openapi_extra=in_query(ResourceRequest))
+@router.get("/v3/languages", openapi_extra=query_parameters(ResourceRequest))
 async def list_resource_languages(fields: Fields, models: Models) -> list[ResourceLanguage]:
     """List all languages with what they can be used for."""
     resource = parse(ResourceRequest, fields).resource

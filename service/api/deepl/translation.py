@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, BeforeValidator, Field
 
-from service.api.bodies import Fields, request_body
+from service.api.bodies import Fields, query_parameters, request_body
 from service.api.deepl.answers import FAILURES, render
-from service.api.deepl.fields import Names, Texts, in_query, parse
+from service.api.deepl.fields import Names, Texts, parse
 from service.api.deepl.languages import check_languages, tell_source
 from service.api.dependencies import Limits, Models, ModelsAtWork, unless_gone
 from service.api.dialect import dialect
@@ -92,7 +92,9 @@ class DeepLTranslations(BaseModel):
 
 
 @router.get(
-    "/v2/translate", response_model_exclude_none=True, openapi_extra=in_query(TranslateRequest)
+    "/v2/translate",
+    response_model_exclude_none=True,
+    openapi_extra=query_parameters(TranslateRequest),
 )
 @router.post(
     "/v2/translate", response_model_exclude_none=True, openapi_extra=request_body(TranslateRequest)

@@ -166,6 +166,7 @@ def test_low_latency_is_greedy(client, models, model_type, beam):
         {"preserve_formatting": "0"},
         {"enable_beta_languages": True, "unknown": {"a": 1}},
         {"source_lang": None, "glossary_id": None},
+        {"source_lang": "", "formality": "", "tag_handling": "", "split_sentences": ""},
     ],
 )
 def test_what_changes_nothing_is_accepted(client, change):
