@@ -53,7 +53,8 @@ MAY_IMPORT = {
     "service.api.native": NATIVE | {"service.api.translation"},
     "service.api.languages": set(),
     "service.api.libretranslate": DIALECT | {"service.api.bodies", "service.api.languages"},
-    "service.api.deepl": DIALECT | {"service.api.bodies", "service.api.languages"},
+    "service.api.deepl": DIALECT
+    | {"service.access", "service.api.bodies", "service.api.languages"},
     "service.api.apertium": DIALECT | {"service.api.bodies", "service.api.languages"},
     "service.api.operations": DIALECT,
     "service.server": {"service.settings"},

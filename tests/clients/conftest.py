@@ -3,14 +3,19 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pytest
 import uvicorn
 
+from service.access import KeyScope
 from service.app import create_app
 from service.engine import open_translator
+from service.keyring import new_key
 from service.server import DrainingServer, listen
 from service.settings import Settings
+from service.store import Allowance, Keys, Store
 
 TIMEOUT_SECONDS = 30
 
@@ -55,6 +60,29 @@ def server(settings_with) -> Iterator[str]:
     """The address of a server that anyone may use."""
     with serving(settings_with()) as url:
         yield url
+
+
+@dataclass(frozen=True)
+class KeyedServer:
+    """A server that wants keys, and the means to make some."""
+
+    url: str
+    keys: Keys
+
+    def make(self, *scopes: KeyScope, **allowance: int) -> str:
+        key, record = new_key("test", scopes, Allowance(**allowance), datetime.now(UTC), None)
+        self.keys.add(record)
+        return key
+
+
+@pytest.fixture(scope="session")
+def keyed_server(settings_with) -> Iterator[KeyedServer]:
+    """A server that nobody may use without a key."""
+    settings = settings_with(keys="required")
+    store = Store(settings.data_folder)
+    with serving(settings) as url:
+        yield KeyedServer(url, Keys(store))
+    store.close()
 
 
 @pytest.fixture(scope="session")

@@ -15,10 +15,22 @@ def few_retries(monkeypatch):
 
 
 @pytest.fixture
-def client(server):
-    client = deepl.DeepLClient(KEY, server_url=server)
-    yield client
-    client.close()
+def connect():
+    """Make a client of a server by a key."""
+    clients = []
+
+    def make(url, key=KEY):
+        clients.append(deepl.DeepLClient(key, server_url=url))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def client(connect, server):
+    return connect(server)
 
 
 def test_text_is_translated(client, engine):
@@ -98,3 +110,47 @@ def test_text_beyond_the_limit_is_told(client):
 def test_route_that_is_not_offered_is_not_found(client):
     with pytest.raises(deepl.DeepLException, match="Not found, message: Not Found"):
         client.get_all_style_rules()
+
+
+def test_usage_is_counted_and_has_a_limit(connect, keyed_server):
+    client = connect(keyed_server.url, keyed_server.make("translate", characters_per_month=1000))
+    client.translate_text(["Hund", "Katze"], source_lang="DE", target_lang="EN-US")
+
+    usage = client.get_usage()
+
+    assert (usage.character.count, usage.character.limit) == (9, 1000)
+    assert not usage.any_limit_reached
+
+
+def test_usage_without_keys_has_no_end(client):
+    assert client.get_usage().character.limit == 10**12
+
+
+@pytest.mark.parametrize("ask", ["get_usage", "get_source_languages", "get_target_languages"])
+def test_key_that_is_none_is_an_authorization_failure(connect, keyed_server, ask):
+    with pytest.raises(deepl.AuthorizationException, match="not one of this service"):
+        getattr(connect(keyed_server.url, "wrong"), ask)()
+
+
+def test_key_for_something_else_is_an_authorization_failure(connect, keyed_server):
+    client = connect(keyed_server.url, keyed_server.make("glossaries"))
+
+    with pytest.raises(deepl.AuthorizationException, match="not for translate"):
+        client.translate_text("a", target_lang="DE")
+
+
+def test_used_up_quota_is_told_apart(connect, keyed_server):
+    client = connect(keyed_server.url, keyed_server.make("translate", characters_per_month=3))
+
+    with pytest.raises(deepl.QuotaExceededException, match="4 characters exceed the 3"):
+        client.translate_text("Hund", source_lang="DE", target_lang="EN-US")
+
+
+def test_too_many_requests_are_told_apart_and_may_be_sent_again(connect, keyed_server):
+    client = connect(keyed_server.url, keyed_server.make("translate", requests_per_minute=1))
+    client.get_usage()
+
+    with pytest.raises(deepl.TooManyRequestsException) as caught:
+        client.get_usage()
+
+    assert caught.value.should_retry

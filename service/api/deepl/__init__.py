@@ -6,11 +6,11 @@ what differs on purpose stands in the README of the service.
 
 from fastapi import APIRouter
 
-from service.api.deepl import languages, translation
+from service.api.deepl import languages, translation, usage
 from service.api.deepl.answers import PREFIXES, TraceId, render
 
 router = APIRouter()
-for module in (translation, languages):
+for module in (translation, languages, usage):
     router.include_router(module.router)
 
 __all__ = ["PREFIXES", "TraceId", "render", "router"]

@@ -1,5 +1,6 @@
 """What all answers of this dialect share: the shape of a failure, and a trace id."""
 
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import Request, Response
@@ -8,7 +9,10 @@ from pydantic import BaseModel, Field
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import ServiceError, UnsupportedPair
+from service.errors import QuotaExceeded, ServiceError, Unauthorized, UnsupportedPair
+
+QUOTA_EXCEEDED = 456
+"""Status that only DeepL's clients know."""
 
 PREFIXES = ("/v2", "/v3")
 """Beginnings of the paths of this dialect."""
@@ -28,7 +32,7 @@ FAILURES: dict[int | str, dict[str, Any]] = {
     },
     413: {"model": DeepLFailure, "description": "The body or a text is too large"},
     429: {"model": DeepLFailure, "description": "The key has sent too many requests"},
-    456: {"model": DeepLFailure, "description": "The quota of the key is used up"},
+    QUOTA_EXCEEDED: {"model": DeepLFailure, "description": "The quota of the key is used up"},
     503: {"model": DeepLFailure, "description": "Too much work is waiting, or the end is near"},
     "default": {"model": DeepLFailure, "description": "Any other failure, in the same shape"},
 }
@@ -42,7 +46,17 @@ def render(_: Request, error: ServiceError) -> Response:
     message = str(error)
     if isinstance(error, UnsupportedPair) and error.field:
         message = f"Value for '{error.field}_lang' not supported."
-    return JSONResponse(DeepLFailure(message=message).model_dump(), error.status)
+    return JSONResponse(DeepLFailure(message=message).model_dump(), _status(error))
+
+
+def _status(error: ServiceError) -> int:
+    match error:
+        case Unauthorized():
+            return HTTPStatus.FORBIDDEN
+        case QuotaExceeded():
+            return QUOTA_EXCEEDED
+        case _:
+            return error.status
 
 
 def _is_ours(path: str) -> bool:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from service.api.bodies import Fields, query_parameters, request_body
 from service.api.deepl.answers import FAILURES, render
 from service.api.deepl.fields import parse
+from service.api.deepl.keys import AnyCaller
 from service.api.dependencies import Models
 from service.api.dialect import dialect
 from service.api.languages import name_of
@@ -94,7 +95,7 @@ def check_languages(source: str | None, target: str, models: Models) -> None:
 @router.post(
     "/v2/languages", response_model_exclude_none=True, openapi_extra=request_body(LanguagesRequest)
 )
-async def list_deepl_languages(fields: Fields, models: Models) -> list[DeepLLanguage]:
+async def list_deepl_languages(fields: Fields, _: AnyCaller, models: Models) -> list[DeepLLanguage]:
     """List the languages that can be translated from, or into."""
     side = parse(LanguagesRequest, fields).type
     if side == "source":
@@ -112,7 +113,9 @@ async def list_deepl_languages(fields: Fields, models: Models) -> list[DeepLLang
 
 
 @router.get("/v3/languages", openapi_extra=query_parameters(ResourceRequest))
-async def list_resource_languages(fields: Fields, models: Models) -> list[ResourceLanguage]:
+async def list_resource_languages(
+    fields: Fields, _: AnyCaller, models: Models
+) -> list[ResourceLanguage]:
     """List all languages with what they can be used for."""
     resource = parse(ResourceRequest, fields).resource
     if resource not in FEATURES_BY_RESOURCE:

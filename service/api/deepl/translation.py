@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 from service.api.bodies import Fields, query_parameters, request_body
 from service.api.deepl.answers import FAILURES, render
 from service.api.deepl.fields import Names, Texts, parse
+from service.api.deepl.keys import TranslatingCaller
 from service.api.deepl.languages import check_languages, tell_source
 from service.api.dependencies import Limits, Models, ModelsAtWork, unless_gone
 from service.api.dialect import dialect
@@ -100,7 +101,11 @@ class DeepLTranslations(BaseModel):
     "/v2/translate", response_model_exclude_none=True, openapi_extra=request_body(TranslateRequest)
 )
 async def translate_for_deepl(
-    fields: Fields, request: Request, models: ModelsAtWork, limits: Limits
+    fields: Fields,
+    request: Request,
+    caller: TranslatingCaller,
+    models: ModelsAtWork,
+    limits: Limits,
 ) -> DeepLTranslations:
     """Translate texts; `GET` is for old clients."""
     body = parse(TranslateRequest, fields)
@@ -108,6 +113,7 @@ async def translate_for_deepl(
     check_languages(body.source_lang, body.target_lang, models)
     if body.glossary_id or body.glossary_ids:
         raise NotFound("Glossary not found", field="glossary_id")
+    caller.charge(sum(map(len, body.text)))
     translations = await unless_gone(request, _translate(body, models))
     return DeepLTranslations(
         translations=[

@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import pytest
 from starlette.testclient import TestClient
@@ -9,7 +10,9 @@ from starlette.testclient import TestClient
 from service.app import create_app
 from service.engine import Detection, SentenceAttention, Translation, TranslationOptions
 from service.errors import UnsupportedPair
+from service.keyring import new_key
 from service.settings import Settings
+from service.store import Allowance, Keys
 
 PAIRS = {("de", "en"), ("en", "de")}
 ATTENTION = SentenceAttention(["<2en>", "a", "</s>"], ["A", "</s>"], [[0.1, 0.8, 0.1], [0, 0, 1]])
@@ -112,4 +115,20 @@ def app(models):
 @pytest.fixture
 def client(app) -> Iterator[TestClient]:
     with TestClient(app, raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture
+def keyed(models, tmp_path):
+    """A client of a server that requires keys, and a way to make some."""
+    app = create_app(Settings(keys="required", data=tmp_path), models)
+    keys = Keys(app.state.store)
+
+    def make(*scopes: str, **allowance) -> str:
+        key, record = new_key("test", scopes, Allowance(**allowance), datetime.now(UTC), None)
+        keys.add(record)
+        return key
+
+    with TestClient(app, raise_server_exceptions=False) as client:
+        client.make, client.keys = make, keys
         yield client

@@ -6,27 +6,10 @@ import pytest
 from starlette.testclient import TestClient
 
 from service.app import create_app
-from service.keyring import new_key
 from service.settings import Settings
-from service.store import Allowance, Keys, Work
+from service.store import Work
 
 BODY = {"text": ["a", "bc"], "source": "de", "target": "en"}
-
-
-@pytest.fixture
-def keyed(models, tmp_path):
-    """A client of a server that requires keys, and a way to make some."""
-    app = create_app(Settings(keys="required", data=tmp_path), models)
-    keys = Keys(app.state.store)
-
-    def make(*scopes: str, **allowance) -> str:
-        key, record = new_key("test", scopes, Allowance(**allowance), datetime.now(UTC), None)
-        keys.add(record)
-        return key
-
-    with TestClient(app, raise_server_exceptions=False) as client:
-        client.make, client.keys = make, keys
-        yield client
 
 
 def translate(client, key=None, **change):
