@@ -49,8 +49,7 @@ MAY_IMPORT = {
     "service.api.bodies": LEAVES,
     "service.api.texts": LEAVES | {"service.api.dependencies", "service.engine"},
     "service.api.failure": LEAVES,
-    "service.api.translation": NATIVE,
-    "service.api.native": NATIVE | {"service.api.translation"},
+    "service.api.native": NATIVE,
     "service.api.languages": set(),
     "service.api.libretranslate": DIALECT | {"service.api.bodies", "service.api.languages"},
     "service.api.deepl": DIALECT

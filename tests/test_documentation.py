@@ -1,14 +1,12 @@
 """What the documents say is what the code does. A failure prints what should be written."""
 
 import importlib
-import json
 import re
 import shlex
 import tomllib
 from pathlib import Path
 
 import pytest
-from fastapi.testclient import TestClient
 from prometheus_client.metrics import MetricWrapperBase
 from typer import Typer
 from typer.main import get_command
@@ -16,11 +14,20 @@ from typer.testing import CliRunner
 
 from models import manifest
 from service import errors, metrics
-from service.api import native
 from service.api.failure import Failure
-from service.api.translation import AttentionBody, TranslateRequest, TranslationBody
+from service.api.native.options import TermBody
+from service.api.native.results import (
+    AlignedBody,
+    AttentionBody,
+    DetectionBody,
+    SentenceBody,
+    TermUseBody,
+    TranslationBody,
+)
+from service.api.native.translation import TranslateRequest
 from service.app import create_app
 from service.settings import Settings
+from tests import examples
 from training import recipe
 
 ROOT = Path(__file__).parents[1]
@@ -71,6 +78,17 @@ def help_of(package: str, name: str) -> str:
     return "```\n" + "\n".join(lines) + "\n```\n"
 
 
+API_SHAPES = (
+    TranslateRequest,
+    TermBody,
+    TranslationBody,
+    DetectionBody,
+    SentenceBody,
+    TermUseBody,
+    AlignedBody,
+    AttentionBody,
+    Failure,
+)
 COMMANDS = [(package, name) for package in CLIS for name in commands_of(package)]
 
 
@@ -156,49 +174,35 @@ def test_quoted_commands_have_the_flags_they_are_given(path):
     assert unknown == []
 
 
-def test_first_example_of_the_readme_is_answered_as_it_says():
-    body = json.loads(re.search(r"-d '(.*?)'", text_of("README.md"), re.DOTALL).group(1))
-    (answer,) = (json.loads(block) for block in blocks("README.md", "json"))
-
-    app = create_app(Settings())
-    with TestClient(app) as client:
-        app.state.library.started.result(timeout=60)
-        translations = client.post("/v1/translate", json=body).json()["translations"]
-
-    for translation in translations + answer["translations"]:
-        translation["score"] = pytest.approx(translation["score"], abs=0.01)
-    assert translations == answer["translations"]
+@pytest.fixture(scope="module")
+def published_client():
+    with examples.published() as client:
+        yield client
 
 
-def test_example_of_attention_is_answered_as_it_says():
-    body = re.search(r'`({"text".*"attention": true})`', text_of("service/README.md")).group(1)
-    example = next(json.loads(block) for block in blocks("service/README.md", "json"))
+@pytest.mark.parametrize(
+    "example", [each for readme in examples.READMES for each in examples.examples(readme)], ids=str
+)
+def test_example_is_answered_as_it_says(published_client, example):
+    answer = example.ask(published_client)
 
-    app = create_app(Settings())
-    with TestClient(app) as client:
-        app.state.library.started.result(timeout=60)
-        [translation] = client.post("/v1/translate", json=json.loads(body)).json()["translations"]
-
-    [sentence] = translation["attention"]
-    assert sentence.keys() == example.keys()
-    for side in ("source_tokens", "target_tokens"):
-        assert sentence[side] == example[side]
-    # Where each token looks most; the exact weights are those of one variant.
-    highest = [[max(row) == weight for weight in row] for row in example["weights"]]
-    assert [[max(row) == w for w in row] for row in sentence["weights"]] == highest
+    assert examples.parsed(answer) == examples.like(examples.parsed(example.answer)), answer
 
 
 def test_fields_of_the_api_are_documented():
     documented = text_of("service/README.md")
 
-    for model in (TranslateRequest, TranslationBody, AttentionBody, Failure):
+    for model in API_SHAPES:
         assert [name for name in model.model_fields if f"`{name}`" not in documented] == []
 
 
 def test_routes_are_documented():
-    paths = native.router.routes
+    documented = text_of("service/README.md")
+    paths = create_app(Settings()).openapi()["paths"]
+    ours = [path for path in paths if path.startswith("/v1/")]
 
-    assert [r.path for r in paths if f"{r.path}`" not in text_of("service/README.md")] == []
+    assert ours
+    assert [path for path in ours if f"{path}`" not in documented] == []
 
 
 def test_every_field_of_the_manifest_is_documented():

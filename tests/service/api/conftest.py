@@ -32,6 +32,8 @@ class ShoutingTranslator:
         except asyncio.CancelledError:
             self._models.num_cancelled += 1
             raise
+        if self._models.answers:
+            return self._models.answers.pop(0)
         others = [f"{text.upper()}{'!' * (i + 1)}" for i in range(request.alternatives)]
         return Translation(
             text=text.upper(),
@@ -57,6 +59,8 @@ class ShoutingModels:
     models: list[object] = field(default_factory=list)
     num_cancelled: int = 0
     options: list[TranslationOptions] = field(default_factory=list)
+    answers: list[Translation] = field(default_factory=list)
+    """What a test wants translations to be; capitals when there are none left."""
 
     async def on_translate(self) -> None:
         """Do what a test has put in the way of each translation; nothing if it has not."""

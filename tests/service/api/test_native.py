@@ -9,7 +9,16 @@ from starlette.testclient import TestClient
 
 from service.api.texts import CHARACTERS_AT_ONCE
 from service.app import create_app
-from service.engine import Detection, TranslationOptions
+from service.engine import (
+    AlignedSpan,
+    Detection,
+    Markup,
+    Sentence,
+    Term,
+    TermUse,
+    Translation,
+    TranslationOptions,
+)
 from service.errors import DeadlineExceeded, ModelFailure, Overloaded
 from service.settings import Settings
 
@@ -33,7 +42,10 @@ def test_text_comes_back_with_its_origin(client):
                 "model": "shout/1",
                 "score": -0.5,
                 "finish_reason": "eos",
+                "sentences": [],
                 "alternatives": ["GUTEN TAG!", "GUTEN TAG!!"],
+                "lost": [],
+                "terms": [],
             }
         ]
     }
@@ -102,7 +114,7 @@ def test_options_that_are_not_given_are_left_to_the_model(client, models):
 
 
 def test_every_option_reaches_the_translator(client, models):
-    wanted = {
+    same = {
         "beam": 3,
         "length_penalty": 0.5,
         "alternatives": 2,
@@ -111,14 +123,25 @@ def test_every_option_reaches_the_translator(client, models):
         "coverage_penalty": 0.25,
         "split": "lines",
         "attention": True,
+        "alignment": True,
         "priority": "batch",
     }
+    tags = {"ignore_tags": ["a"], "splitting_tags": ["b"], "non_splitting_tags": ["c"]}
+    markup = {"format": "xml", **tags, "outline_detection": False}
+    glossary = [{"source": "Tag", "target": "day"}]
 
-    ask(client, text="a", **wanted)
+    ask(client, text="a", **same, **markup, glossary=glossary, cache=False)
 
-    assert models.options == [TranslationOptions(**wanted)]
-    others = {"deadline_seconds", "alignment", "markup", "terms", "use_cache"}
-    assert wanted.keys() | others == {f.name for f in fields(TranslationOptions)}
+    wanted = TranslationOptions(
+        **same,
+        markup=Markup("xml", ("a",), ("b",), ("c",), outline_detection=False),
+        terms=(Term("Tag", "day"),),
+        use_cache=False,
+    )
+    assert models.options == [wanted]
+    default = TranslationOptions()
+    untold = {f.name for f in fields(wanted) if getattr(wanted, f.name) == getattr(default, f.name)}
+    assert untold == {"deadline_seconds"}
 
 
 def test_deadline_is_one_for_all_texts_however_late_they_begin(models):
@@ -144,6 +167,61 @@ def test_attention_comes_only_if_asked_for(client):
         }
     ]
     assert "attention" not in unasked.json()["translations"][0]
+
+
+def test_all_that_is_known_of_a_translation_is_told(client, models):
+    translation = Translation(
+        text="Good day.",
+        source="de",
+        target="en",
+        model="a/1+b/2",
+        score=-0.25,
+        finish_reason="length",
+        alternatives=[],
+        confidence=0.75,
+        sentences=(Sentence((0, 10), (0, 9), -0.25, 0.75, "length"),),
+        alignment=(AlignedSpan(0, 5, 0, 4), AlignedSpan(6, 9, 5, 8)),
+        lost=("{x}",),
+        terms=(TermUse("Tag", "day", is_used=True),),
+        pivot="fr",
+    )
+    models.answers.append(translation)
+
+    [told] = ask(client, text="Guten Tag.", alignment=True).json()["translations"]
+
+    assert told == {
+        "text": "Good day.",
+        "source": "de",
+        "target": "en",
+        "pivot": "fr",
+        "model": "a/1+b/2",
+        "score": -0.25,
+        "confidence": 0.75,
+        "finish_reason": "length",
+        "sentences": [
+            {
+                "source_span": [0, 10],
+                "target_span": [0, 9],
+                "score": -0.25,
+                "confidence": 0.75,
+                "finish_reason": "length",
+            }
+        ],
+        "alternatives": [],
+        "lost": ["{x}"],
+        "terms": [{"source": "Tag", "target": "day", "is_used": True}],
+        "alignment": [
+            {"source_span": [0, 5], "target_span": [0, 4]},
+            {"source_span": [6, 9], "target_span": [5, 8]},
+        ],
+    }
+
+
+def test_language_that_was_found_is_told_with_its_confidence(client):
+    found, given = ask(client, source="auto", text="schön"), ask(client, text="schön")
+
+    assert found.json()["translations"][0]["detection"] == {"language": "de", "confidence": 1.0}
+    assert "detection" not in given.json()["translations"][0]
 
 
 def test_bug_at_one_text_stops_the_others(client, models):

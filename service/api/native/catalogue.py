@@ -1,0 +1,85 @@
+"""What there is: languages and models."""
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.api.dependencies import Models
+from service.api.dialect import dialect
+from service.api.failure import FAILURES, render
+
+router = APIRouter(prefix="/v1", tags=["models"], route_class=dialect(render), responses=FAILURES)
+
+
+class Language(BaseModel):
+    """A language that can be translated."""
+
+    source: str
+    targets: list[str] = Field(description="What it can be translated into.")
+
+
+class LanguagesResponse(BaseModel):
+    """The languages of all models."""
+
+    languages: list[Language]
+
+
+class DirectionBody(BaseModel):
+    """A pair of languages that a model translates."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    source: str
+    target: str
+
+
+class ScoreBody(BaseModel):
+    """A measurement of a model, with its circumstances."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    variant: str = Field(description="Rendering of the network that was measured, such as int8.")
+    test_set: str
+    direction: DirectionBody
+    metric: str
+    score: float
+    signature: str = Field(description="sacreBLEU's own account of how the score was made.")
+    beam: int
+    length_penalty: float
+    sentences: int
+
+
+class ModelBody(BaseModel):
+    """A bundle that is loaded."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str
+    version: str
+    directions: list[DirectionBody]
+    variant: str = Field(description="Precision of the weights, such as fp32.")
+    provider: str = Field(description="What of ONNX Runtime runs it.")
+    parameters: int
+    scores: list[ScoreBody]
+
+
+class ModelsResponse(BaseModel):
+    """All models."""
+
+    models: list[ModelBody]
+
+
+@router.get("/languages")
+async def list_languages(models: Models) -> LanguagesResponse:
+    """List what can be translated into what."""
+    return LanguagesResponse(
+        languages=[
+            Language(source=source, targets=targets)
+            for source, targets in models.languages().items()
+        ]
+    )
+
+
+@router.get("/models")
+async def list_models(models: Models) -> ModelsResponse:
+    """List the models and what was measured of them."""
+    return ModelsResponse(models=[ModelBody.model_validate(m) for m in models.describe()])
