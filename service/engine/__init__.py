@@ -5,7 +5,6 @@ It knows neither HTTP nor settings; whoever opens it hands it numbers.
     Library.hold() -> Models.find(source, target) -> Translator.translate(text) -> Translation
 """
 
-from service.engine.constraints import Term
 from service.engine.detector import Detection, Detector
 from service.engine.hypothesis import FinishReason, SearchOptions
 from service.engine.library import Library
@@ -13,6 +12,7 @@ from service.engine.markup import Markup
 from service.engine.model import EngineOptions, ModelDescription, open_translator
 from service.engine.registry import Models, is_same_language
 from service.engine.sessions import ShortlistChoice
+from service.engine.terms import Term
 from service.engine.translation import (
     AlignedSpan,
     Sentence,

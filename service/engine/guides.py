@@ -1,7 +1,7 @@
 """Sentences that are not free to choose their tokens, and how they choose.
 
 A guide takes the place of the beam's own choice for one sentence; all others are searched as
-ever. Here is the one that scores a translation which is given.
+ever. Here is the one that scores a translation which is given; `constrained.py` has the other.
 
 Shapes: K rows, C candidates for each row.
 """
@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from service.engine.hypothesis import EOS, Hypothesis, SearchOptions
+from service.engine.hypothesis import EOS, Hypothesis
 from service.engine.selection import Integers, Totals
 
 
@@ -41,11 +41,6 @@ class Guide(Protocol):
 
     def follow(self) -> None:
         """Let the rows be those that were chosen."""
-
-
-def find_guide(options: SearchOptions) -> Guide | None:
-    """Return what guides a sentence that is searched so; nobody does if it is free."""
-    return None if options.forced is None else ForcedGuide(options.forced)
 
 
 class ForcedGuide:

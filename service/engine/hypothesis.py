@@ -10,10 +10,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from service.engine.constraints import Constraint
+
 BOS, EOS = 1, 2
 
 FinishReason = Literal["eos", "length", "repetition"]
-Lane = tuple[int, Literal["free", "forced"]]
+Lane = tuple[int, Literal["free", "constrained", "forced"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class SearchOptions:
     """Source tokens at the beginning that nothing translates, so that they need no coverage."""
     case_ids: tuple[int, ...] = ()
     """Tokens that say how the next word is written: no part of an n-gram."""
+    constraints: tuple[Constraint, ...] = ()
+    """What must appear; a beam of width 1 takes it as soon as it can."""
     forced: tuple[int, ...] | None = None
     """A translation to be scored, without EOS: it is taken token by token, and nothing else is
     looked for; the width is 1 and no n-gram is blocked."""
@@ -55,12 +59,14 @@ class SearchOptions:
     @property
     def lane(self) -> Lane:
         """What sentences must have in common to be decoded together."""
-        return self.width, "free" if self.forced is None else "forced"
+        if self.forced is not None:
+            return self.width, "forced"
+        return self.width, "constrained" if self.constraints else "free"
 
     @property
     def wanted_tokens(self) -> tuple[int, ...]:
         """Tokens that the search must be able to choose, whatever its source."""
-        return self.forced or ()
+        return self.forced or tuple(id for each in self.constraints for id in each.tokens)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -75,6 +81,8 @@ class Hypothesis:
     """`length` if cut off at `max_tokens`, `repetition` if nothing but copies followed."""
     attention_TS: NDArray[np.float32] | None = field(compare=False, default=None)
     """What each token, EOS included, attended to, if asked for."""
+    unmet: int = field(compare=False, default=0)
+    """Constraints that it does not meet."""
     token_scores: tuple[float, ...] | None = field(compare=False, default=None)
     """Log-probability of each token, EOS included, of a translation that was forced."""
 

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from service.engine.attention_trace import AttentionTrace
-from service.engine.guides import Guide, find_guide
+from service.engine.constrained import ConstrainedGuide
+from service.engine.guides import ForcedGuide, Guide
 from service.engine.hypothesis import BOS, FinishReason, Hypothesis, SearchOptions, StepResult
 from service.engine.repetition import CHECK_STEPS, blocked_tokens, surplus_tokens
 from service.engine.selection import Integers, Selection, Totals, select
@@ -104,7 +105,7 @@ class Beams:
         self._sources += sources
         self._ended += [[] for _ in options]
         for i, (each, source) in enumerate(zip(options, sources, strict=True), first):
-            if guide := find_guide(each):
+            if guide := _guide(each):
                 self._guides[i] = guide
             if each.no_repeat_ngram and each.forced is None:
                 self._ngram_sizes[i] = each.no_repeat_ngram
@@ -169,14 +170,19 @@ class Beams:
         self._mark_done()
 
     def hypotheses(self, sentence: int) -> list[Hypothesis]:
-        """Return what has ended, else what only repeated itself, else what is live; best first."""
+        """Return what has ended, else what only repeated itself, else what is live; best first.
+
+        Only those that meet most of the constraints.
+        """
         found = self._ended[sentence]
         whole = [each for each in found if each.finish_reason == "eos"]
         if not found:
             totals = self._totals_NK[sentence].tolist()
             live = [k for k, total in enumerate(totals) if total > -np.inf]
             found = [self._hypothesis(sentence, k, totals[k], "length") for k in live]
-        return sorted(whole or found, reverse=True)
+        found = whole or found
+        fewest = min((each.unmet for each in found), default=0)
+        return sorted((each for each in found if each.unmet == fewest), reverse=True)
 
     def _select(self, totals_NKC: Totals, tokens_NKC: Integers) -> Selection:
         is_done_N = self._is_done_N if self._has_done else None
@@ -237,7 +243,7 @@ class Beams:
         """Note that a row has ended: by EOS, or by a loop of so many tokens."""
         if surplus is None:
             hypothesis = self._hypothesis(n, k, total, "eos")
-            self._num_ended_N[n] += 1
+            self._num_ended_N[n] += not hypothesis.unmet
         else:
             hypothesis = self._hypothesis(n, k, total, "repetition", surplus)
         self._ended[n].append(hypothesis)
@@ -292,9 +298,16 @@ class Beams:
         # A total only falls, so a live hypothesis ends at best with what it has now, divided
         # by the norm of the longest sentence that is allowed.
         options = self._options[n]
-        scores = sorted(each.score for each in self._ended[n] if each.finish_reason == "eos")
+        ended = (each for each in self._ended[n] if each.finish_reason == "eos")
+        scores = sorted(each.score for each in ended if not each.unmet)
         reach = best_total / _norm(options.max_tokens, options.length_penalty)
         return len(scores) >= options.num_best and scores[-options.num_best] >= reach
+
+
+def _guide(options: SearchOptions) -> Guide | None:
+    if options.forced is not None:
+        return ForcedGuide(options.forced)
+    return ConstrainedGuide(options) if options.constraints else None
 
 
 def _append(old: NDArray[T], new: ArrayLike) -> NDArray[T]:

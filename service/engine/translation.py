@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, Self
 
 from models.normalisation import Span
-from service.engine.constraints import Term
 from service.engine.hypothesis import FinishReason
 from service.engine.markup import Markup
+from service.engine.terms import Term
 from service.engine.waiting_line import Priority
 
 SplitMode = Literal["sentences", "lines", "nonewlines"]

@@ -1,0 +1,138 @@
+"""Beam search among hypotheses of which some have more of what must appear than others.
+
+Those that have it all are less likely than those that have none of it, for they paid for it
+already: in one beam they would never survive. So the rows are shared out among banks, one for each
+number of constraints that are met or under way, and hypotheses compete within their bank. Every
+hypothesis is also continued by each token that a constraint wants next, however unlikely.
+
+Sources: Hokamp and Liu 2017, "Lexically Constrained Decoding for Sequence Generation Using Grid
+Beam Search" (a beam for each number of constrained tokens); Post and Vilar 2018, "Fast Lexically
+Constrained Decoding with Dynamic Beam Allocation for Neural Machine Translation" (one beam of
+constant size, shared out).
+
+Shapes: K rows, C candidates for each row.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from service.engine.constraints import Constraints, Progress
+from service.engine.guides import Choice
+from service.engine.hypothesis import BOS, EOS, Hypothesis, SearchOptions
+from service.engine.selection import Integers, Totals
+
+NUM_CANDIDATES = 256
+"""Candidates that are looked at; what comes behind them counts as the last of them does."""
+
+
+class _Extension(NamedTuple):
+    """A row and what it may go on with."""
+
+    total: float
+    row: int
+    token: int
+    progress: Progress
+
+
+class ConstrainedGuide:
+    """Chooses for a sentence with constraints."""
+
+    num_candidates = NUM_CANDIDATES
+
+    def __init__(self, options: SearchOptions) -> None:
+        self._width = options.width
+        self._constraints = Constraints(options.constraints, options.case_ids)
+        self._steps_left = options.limit
+        self._rows = [(self._constraints.beginning, BOS)]
+        self._chosen: list[_Extension] = []
+
+    def choose(self, totals_KC: Totals, tokens_KC: Integers) -> Choice:
+        """See `Guide`."""
+        extensions = [
+            each
+            for row in range(len(self._rows))
+            for each in self._extensions(row, totals_KC[row], tokens_KC[row])
+        ]
+        going = [each for each in extensions if each.token != EOS]
+        self._chosen = chosen = self._share_out(going)
+        ended = self._sift([each for each in extensions if each.token == EOS], going)
+        return Choice(
+            [each.row for each in chosen],
+            [each.token for each in chosen],
+            [each.total for each in chosen],
+            [(each.row, each.total) for each in ended],
+        )
+
+    def complete(self, hypothesis: Hypothesis, row: int) -> Hypothesis:
+        """See `Guide`."""
+        return replace(hypothesis, unmet=self._num_left(row))
+
+    def follow(self) -> None:
+        """See `Guide`."""
+        self._rows = [(each.progress, each.token) for each in self._chosen]
+        self._steps_left -= 1
+
+    def _extensions(self, row: int, totals_C: Totals, tokens_C: Integers) -> Iterator[_Extension]:
+        """Yield how a row may go on: as it likes best, and as constraints want it."""
+        progress, last = self._rows[row]
+        constraints = self._constraints
+        best = tokens_C[: self._width + 1].tolist()
+        wanted = set(constraints.following(progress, last))
+        if self._steps_left == 1:
+            wanted.add(EOS)
+        totals = dict(zip(best, totals_C.tolist(), strict=False))
+        awaited = constraints.awaited(progress)
+        if awaited and not awaited.intersection(best):
+            place = np.flatnonzero(np.isin(tokens_C, list(awaited)))[:1]
+            totals |= zip(tokens_C[place].tolist(), totals_C[place].tolist(), strict=True)
+        for token in wanted.difference(best):
+            # One that no candidate is is less likely than all of them.
+            place = np.flatnonzero(tokens_C == token)
+            totals[token] = float(totals_C[place[0] if len(place) else -1])
+        for token, total in totals.items():
+            if total > -np.inf:
+                yield _Extension(total, row, token, constraints.advance(progress, last, token))
+
+    def _share_out(self, going: Sequence[_Extension]) -> list[_Extension]:
+        """Give each bank its share of the rows; what one does not need goes to the best of all."""
+        if not going:
+            return []
+        constraints, ranked = self._constraints, sorted(going, reverse=True)
+        # One of those that have most goes on in any case: it will have more after every step, so
+        # that in the end one has all.
+        first = max(ranked, key=lambda each: constraints.num_tokens(each.progress))
+        banks: dict[int, list[_Extension]] = {constraints.num_begun(first.progress): [first]}
+        for each in ranked:
+            if each is not first:
+                banks.setdefault(constraints.num_begun(each.progress), []).append(each)
+        share, rest = divmod(self._width, constraints.count + 1)
+        chosen, others = [], []
+        for number, bank in enumerate(sorted(banks, reverse=True)):
+            size = share + (number < rest)
+            chosen += banks[bank][:size]
+            others += banks[bank][size:]
+        chosen += sorted(others, reverse=True)[: self._width - len(chosen)]
+        return sorted(chosen, reverse=True)
+
+    def _sift(self, ends: Sequence[_Extension], going: Sequence[_Extension]) -> list[_Extension]:
+        """Return what may end: with all met, what is better than its like that found no row.
+
+        At the last step all that has all; and, in case nothing else ends, what a row likes best
+        although it lacks something.
+        """
+        refused = set(going).difference(self._chosen)
+        bar = max((each.total for each in refused if not any(each.progress.left)), default=-np.inf)
+        if self._steps_left == 1:
+            bar = -np.inf
+        return [
+            each
+            for each in ends
+            if (each.total > bar and not self._num_left(each.row))
+            or all(each.total > other.total for other in going if other.row == each.row)
+        ]
+
+    def _num_left(self, row: int) -> int:
+        return self._constraints.num_left(self._rows[row][0])
