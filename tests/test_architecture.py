@@ -12,6 +12,7 @@ PACKAGES = {"models", "service", "training"}
 LEAVES = {"service.errors", "service.metrics", "service.record"}
 ENGINE = {"models", "service.engine", "service.evaluation"}
 DIALECT = LEAVES | {
+    "service.access",
     "service.api.dialect",
     "service.api.dependencies",
     "service.api.texts",

@@ -2,17 +2,18 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
+from service.access import Caller
 from service.api.bodies import Fields, parse, query_parameters, request_body
-from service.api.dependencies import Limits, Models, ModelsAtWork, RequestLimits, unless_gone
+from service.api.dependencies import Limits, Models, ModelsAtWork, authorize, unless_gone
 from service.api.dialect import dialect
 from service.api.languages import standard
-from service.api.texts import detect_texts, translate_texts
+from service.api.texts import check_texts, detect_texts, translate_texts
 from service.engine import Markup, TranslationOptions
-from service.errors import ServiceError, TextTooLong
+from service.errors import ServiceError
 
 PREFIXES = ("/apy",)
 """Where its paths begin."""
@@ -44,6 +45,15 @@ def render(request: Request, error: ServiceError) -> Response:
     return JSONResponse(body.model_dump(), error.status)
 
 
+async def _translating(request: Request, fields: Fields) -> Caller:
+    key = fields.get("key")
+    return await authorize(request, key if isinstance(key, str) else None, "translate")
+
+
+TranslatingCaller = Annotated[Caller, Depends(_translating)]
+"""Who asks for translations, with his key in a field or a header; to be charged."""
+
+
 def _failure(description: str) -> dict[str, Any]:
     return {"model": ErrorBody, "description": description}
 
@@ -54,7 +64,10 @@ router = APIRouter(
     route_class=dialect(render),
     responses={
         400: _failure("The request cannot be served as it stands"),
+        401: _failure("The key is missing or unknown"),
+        403: _failure("The key is not for this"),
         413: _failure("The text or the body is too large"),
+        429: _failure("Too many requests or characters; `Retry-After` says when to come back"),
         503: _failure("Too much work is waiting, or the service is not ready"),
         "default": _failure("Any other failure, in the same shape"),
     },
@@ -124,37 +137,18 @@ async def list_pairs(models: Models) -> PairsAnswer:
 
 
 @router.get("/translate", openapi_extra=query_parameters(TranslateFields))
-async def translate_query(
-    fields: Fields, request: Request, models: ModelsAtWork, limits: Limits
+@router.post("/translate", openapi_extra=request_body(TranslateFields))
+async def translate(
+    fields: Fields,
+    caller: TranslatingCaller,
+    request: Request,
+    models: ModelsAtWork,
+    limits: Limits,
 ) -> TranslateAnswer:
     """Translate a text."""
-    return await _translate(parse(TranslateFields, fields), request, models, limits)
-
-
-@router.post("/translate", openapi_extra=request_body(TranslateFields))
-async def translate_body(
-    fields: Fields, request: Request, models: ModelsAtWork, limits: Limits
-) -> TranslateAnswer:
-    """Translate a text that is too long for an address."""
-    return await _translate(parse(TranslateFields, fields), request, models, limits)
-
-
-@router.get("/identifyLang", openapi_extra=query_parameters(IdentifyFields))
-async def identify_query(fields: Fields, models: ModelsAtWork, limits: Limits) -> dict[str, float]:
-    """Tell how likely a text is in which language."""
-    return await _identify(parse(IdentifyFields, fields), models, limits)
-
-
-@router.post("/identifyLang", openapi_extra=request_body(IdentifyFields))
-async def identify_body(fields: Fields, models: ModelsAtWork, limits: Limits) -> dict[str, float]:
-    """Tell how likely a text that is too long for an address is in which language."""
-    return await _identify(parse(IdentifyFields, fields), models, limits)
-
-
-async def _translate(
-    asked: TranslateFields, request: Request, models: Models, limits: RequestLimits
-) -> TranslateAnswer:
-    _check_length(asked.q, limits)
+    asked = parse(TranslateFields, fields)
+    check_texts([asked.q], limits)
+    caller.charge(len(asked.q))
     source, target = map(standard, asked.langpair.split("|"))
     options = TranslationOptions(markup=Markup("html") if asked.format == "html" else None)
     work = translate_texts([asked.q], [source], target, options, models)
@@ -162,15 +156,13 @@ async def _translate(
     return TranslateAnswer(responseData=TranslatedText(translatedText=translation.text))
 
 
-async def _identify(
-    asked: IdentifyFields, models: Models, limits: RequestLimits
+@router.get("/identifyLang", openapi_extra=query_parameters(IdentifyFields))
+@router.post("/identifyLang", openapi_extra=request_body(IdentifyFields))
+async def identify(
+    fields: Fields, _: TranslatingCaller, models: ModelsAtWork, limits: Limits
 ) -> dict[str, float]:
-    _check_length(asked.q, limits)
+    """Tell how likely a text is in which language."""
+    asked = parse(IdentifyFields, fields)
+    check_texts([asked.q], limits)
     [detection] = await detect_texts([asked.q], models)
     return {detection.language: detection.confidence}
-
-
-def _check_length(text: str, limits: RequestLimits) -> None:
-    most = limits.max_text_characters
-    if len(text) > most:
-        raise TextTooLong(f"q: {len(text)} characters exceed {most}", field="q", limit=most)

@@ -61,9 +61,15 @@ async def _intake(request: Request) -> Intake:
     return intake
 
 
+async def _access(request: Request) -> Access:
+    access: Access = request.app.state.access
+    return access
+
+
 Library = Annotated[service.engine.Library, Depends(_library)]
 Limits = Annotated[RequestLimits, Depends(_limits)]
 CurrentIntake = Annotated[Intake, Depends(_intake)]
+CurrentAccess = Annotated[Access, Depends(_access)]
 
 
 async def _models(library: Library) -> AsyncIterator[service.engine.Models]:
@@ -104,7 +110,7 @@ async def authorize(
     Raises:
         ServiceError: what `Access.identify` and `Caller.charge` raise.
     """
-    access: Access = request.app.state.access
+    access = await _access(request)
     address = request.client.host if request.client else ""
     caller = await access.identify(key or _key_in_headers(request), address, scope)
     request.state.caller = caller

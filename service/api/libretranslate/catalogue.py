@@ -5,7 +5,7 @@ from itertools import chain
 
 from pydantic import BaseModel, Field
 
-from service.api.dependencies import Limits, Models, ModelsAtWork
+from service.api.dependencies import CurrentAccess, Limits, Models, ModelsAtWork
 from service.api.languages import name_of
 from service.api.libretranslate.wording import dialect_router
 from service.engine import is_same_language
@@ -72,16 +72,18 @@ async def list_languages(models: Models) -> list[Language]:
 
 
 @router.get("/frontend/settings")
-async def read_frontend_settings(models: Models, limits: Limits) -> FrontendSettings:
+async def read_frontend_settings(
+    models: Models, limits: Limits, access: CurrentAccess
+) -> FrontendSettings:
     """Tell a front end what this server allows."""
     codes = _targets_by_source(models)
     target = "en" if "en" in codes else next(iter(codes))
     return FrontendSettings(
-        apiKeys=False,
+        apiKeys=access.policy.keys != "off",
         charLimit=limits.max_text_characters,
         filesTranslation=False,
         frontendTimeout=FRONTEND_TIMEOUT_MILLISECONDS,
-        keyRequired=False,
+        keyRequired=access.policy.keys == "required",
         language=FrontendLanguages(
             source=NamedLanguage(code=AUTO, name="Auto Detect"),
             target=NamedLanguage(code=target, name=name_of(target)),

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from service.api.bodies import Fields, request_body
 from service.api.dependencies import Limits, ModelsAtWork, RequestLimits, unless_gone
 from service.api.libretranslate.catalogue import AUTO, check_pair
-from service.api.libretranslate.wording import dialect_router, parse
+from service.api.libretranslate.wording import TranslatingCaller, dialect_router, parse
 from service.api.texts import detect_texts, translate_texts
 from service.engine import Detection, Markup, TranslationOptions
 from service.errors import InvalidRequest
@@ -87,7 +87,11 @@ class TranslateAnswer(BaseModel):
     response_model_exclude_none=True,
 )
 async def translate(
-    fields: Fields, request: Request, models: ModelsAtWork, limits: Limits
+    fields: Fields,
+    caller: TranslatingCaller,
+    request: Request,
+    models: ModelsAtWork,
+    limits: Limits,
 ) -> TranslateAnswer:
     """Translate a text or several.
 
@@ -95,6 +99,7 @@ async def translate(
     """
     asked = parse(TranslateFields, fields)
     _check(asked, limits)
+    caller.charge(sum(map(len, asked.texts)))
     detections = await detect_texts(asked.texts, models) if asked.source.lower() == AUTO else None
     sources = [each.language for each in detections] if detections else [asked.source]
     for source in dict.fromkeys(sources):
@@ -116,7 +121,9 @@ async def translate(
 
 
 @router.post("/detect", openapi_extra=request_body(DetectFields))
-async def detect(fields: Fields, models: ModelsAtWork, limits: Limits) -> list[DetectedLanguage]:
+async def detect(
+    fields: Fields, _: TranslatingCaller, models: ModelsAtWork, limits: Limits
+) -> list[DetectedLanguage]:
     """Tell which language a text is in, the likeliest first.
 
     The fields may stand in the query string too, with an empty body.

@@ -1,14 +1,17 @@
 """The words of this dialect: one sentence for whatever went wrong, where it can the original's."""
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, ValidationError
 
+from service.access import Caller
+from service.api.bodies import Fields
+from service.api.dependencies import authorize
 from service.api.dialect import dialect
-from service.errors import InvalidRequest, ServiceError
+from service.errors import InvalidRequest, KeyRequired, RateLimited, ServiceError, Unauthorized
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -23,7 +26,24 @@ class ErrorBody(BaseModel):
 
 def render(request: Request, error: ServiceError) -> Response:
     """Answer a failure in the shape of this dialect."""
-    return JSONResponse(ErrorBody(error=str(error)).model_dump(), error.status)
+    status, sentence = error.status, str(error)
+    match error:
+        case KeyRequired():
+            status, sentence = 400, "Please contact the server operator to get an API key"
+        case Unauthorized():
+            status, sentence = 403, "Invalid API key"
+        case RateLimited():
+            sentence = f"Slowdown: {error.rate}"
+    return JSONResponse(ErrorBody(error=sentence).model_dump(), status)
+
+
+async def _translating(request: Request, fields: Fields) -> Caller:
+    key = fields.get("api_key")
+    return await authorize(request, key if isinstance(key, str) else None, "translate")
+
+
+TranslatingCaller = Annotated[Caller, Depends(_translating)]
+"""Who asks for translations, with his key in a field or a header; to be charged."""
 
 
 def dialect_router() -> APIRouter:
@@ -60,7 +80,9 @@ def _failure(description: str) -> dict[str, Any]:
 
 _FAILURES: dict[int | str, dict[str, Any]] = {
     400: _failure("The request cannot be served as it stands"),
+    403: _failure("The key is unknown, or not for this"),
     413: _failure("The body is too large"),
+    429: _failure("Too many requests or characters; `Retry-After` says when to come back"),
     503: _failure("Too much work is waiting, models are being loaded, or the service shuts down"),
     "default": _failure("Any other failure, in the same shape"),
 }

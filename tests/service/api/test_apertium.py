@@ -54,7 +54,7 @@ def test_language_is_identified(client):
         ("langpair=zz|en&q=a", 400, "unsupported_pair", "zz-en is not served"),
         ("langpair=a|b|c&q=a", 400, "invalid_request", "langpair: String should match pattern"),
         ("langpair=de|en&q=a&format=odt", 400, "invalid_request", "format: Input should be 'txt'"),
-        ("langpair=de|en&q=" + "a" * 21, 413, "text_too_long", "q: 21 characters exceed 20"),
+        ("langpair=de|en&q=" + "a" * 21, 413, "text_too_long", "text: 21 characters exceed 20"),
     ],
 )
 def test_failure_has_the_fields_of_apy_and_those_of_omegat(
@@ -85,3 +85,25 @@ def test_draining_service_takes_no_text(client, app):
 
     assert client.get("/apy/translate?langpair=de|en&q=a").status_code == 503
     assert client.get("/apy/listPairs").status_code == 200
+
+
+def test_key_is_wanted_where_keys_are(keyed):
+    path = "/apy/translate?langpair=de|en&q=a"
+
+    statuses = [
+        keyed.get(path).status_code,
+        keyed.get(f"{path}&key=x").status_code,
+        keyed.get(f"{path}&key={keyed.make('glossaries')}").status_code,
+        keyed.get(f"{path}&key={keyed.make('translate')}").status_code,
+        keyed.get("/apy/identifyLang?q=a").status_code,
+        keyed.get("/apy/listPairs").status_code,
+    ]
+
+    assert statuses == [401, 401, 403, 200, 401, 200]
+
+
+def test_characters_are_charged(keyed):
+    key = keyed.make("translate", characters_per_month=3)
+    path = f"/apy/translate?langpair=de|en&q=ab&key={key}"
+
+    assert [keyed.get(path).status_code for _ in range(2)] == [200, 429]

@@ -277,3 +277,59 @@ def test_region_falls_back_to_the_language_with_real_models(tiny_bundle):
 
     assert answer.status_code == 200, answer.text
     assert answer.json().keys() == {"translatedText"}
+
+
+def test_without_a_key_nothing_is_translated_or_detected(keyed):
+    sentence = "Please contact the server operator to get an API key"
+
+    assert refusal(ask(keyed, q="a")) == (400, sentence)
+    assert refusal(ask(keyed, api_key=None)) == (400, sentence)  # before fields are looked at
+    assert refusal(keyed.post("/detect", json={"q": "a"})) == (400, sentence)
+
+
+def test_wrong_key_is_refused(keyed):
+    assert refusal(ask(keyed, q="a", api_key="x")) == (403, "Invalid API key")
+
+
+def test_key_for_something_else_is_refused(keyed):
+    status, sentence = refusal(ask(keyed, q="a", api_key=keyed.make("glossaries")))
+
+    assert (status, sentence) == (403, "the API key is not for translate")
+
+
+def test_key_may_come_in_any_field_or_header(keyed):
+    key = keyed.make("translate")
+    fields = {"q": "a", "api_key": key, **GERMAN}
+
+    answers = [send(keyed, fields) for send in WAYS.values()]
+    del fields["api_key"]
+    headers = {"Authorization": f"Bearer {key}"}
+    answers.append(keyed.post("/translate", json=fields, headers=headers))
+
+    assert [answer.status_code for answer in answers] == [200] * 5
+
+
+def test_who_asks_too_often_is_told_to_slow_down(keyed):
+    key = keyed.make("translate", requests_per_minute=1)
+
+    answers = [ask(keyed, q="a", api_key=key) for _ in range(2)]
+
+    assert answers[0].status_code == 200
+    assert refusal(answers[1]) == (429, "Slowdown: 1 per 1 minute")
+    assert 1 <= int(answers[1].headers["Retry-After"]) <= 60
+
+
+def test_characters_of_all_texts_are_charged(keyed):
+    key = keyed.make("translate", characters_per_month=3)
+
+    answers = [ask(keyed, q=q, api_key=key) for q in (["a", "b"], "cd")]
+
+    assert answers[0].status_code == 200
+    assert refusal(answers[1])[0] == 429
+
+
+def test_front_end_is_told_of_keys(keyed):
+    settings = keyed.get("/frontend/settings").json()
+
+    assert (settings["apiKeys"], settings["keyRequired"]) == (True, True)
+    assert keyed.get("/languages").status_code == 200
