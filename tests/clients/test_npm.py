@@ -82,3 +82,52 @@ def test_translate_translates(libretranslate, engine):
 
 def test_translate_is_told_what_is_wrong(libretranslate):
     assert libretranslate["translate"]["refused"] == "fr is not supported"
+
+
+@pytest.fixture(scope="module")
+def deepl(run, keyed_server) -> Any:
+    keys = [
+        keyed_server.make("translate", "glossaries", "documents", characters_per_month=10_000),
+        keyed_server.make("translate", characters_per_month=1),
+        keyed_server.make("translate", requests_per_minute=1),
+    ]
+    return run("deepl.mjs", keyed_server.url, TEXT, *keys)
+
+
+def test_deepl_node_translates(deepl, engine):
+    assert deepl["one"] == {
+        "text": engine(TEXT, "de", "en"),
+        "detectedSourceLang": "de",
+        "billedCharacters": len(TEXT),
+        "modelTypeUsed": "quality_optimized",
+    }
+
+
+def test_deepl_node_translates_several_texts(deepl, engine):
+    assert [each["text"] for each in deepl["several"]] == [
+        engine(TEXT, "de", "en"),
+        engine("Hund & Katze", "de", "en"),
+    ]
+
+
+def test_deepl_node_lists_languages(deepl):
+    assert deepl["sources"] == [{"name": "German", "code": "de"}, {"name": "English", "code": "en"}]
+    assert [each["code"] for each in deepl["targets"]] == ["de", "en-GB", "en-US"]
+
+
+def test_deepl_node_tells_usage(deepl):
+    assert deepl["usage"]["character"] == {"count": 2 * len(TEXT) + 12, "limit": 10_000}
+
+
+@pytest.mark.parametrize(
+    ("what", "kind", "message"),
+    [
+        ("target", "DeepLError", "Value for 'target_lang' not supported."),
+        ("key", "AuthorizationError", "not one of this service"),
+        ("quota", "QuotaExceededError", "exceed the 1 that"),
+        ("rate", "TooManyRequestsError", "more than 1 requests a minute"),
+    ],
+)
+def test_deepl_node_is_told_what_is_wrong(deepl, what, kind, message):
+    assert deepl["refused"][what]["kind"] == kind
+    assert message in deepl["refused"][what]["message"]
