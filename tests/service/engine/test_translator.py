@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from models.tokenizer import Tokenizer
-from service.engine.constraints import Term
 from service.engine.hypothesis import EOS, Hypothesis, SearchOptions
 from service.engine.markup import Markup
 from service.engine.scheduler import Scheduler
+from service.engine.terms import Term
 from service.engine.translation import TranslationOptions
 from service.engine.translator import Translator
 from service.errors import DeadlineExceeded, InvalidRequest, ModelFailure, Overloaded
