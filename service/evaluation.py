@@ -162,6 +162,23 @@ def evaluate(
     )
 
 
+def score_sentences(
+    hypotheses: Sequence[str], references: Sequence[str], target: str, metric: MetricName
+) -> list[float]:
+    """Return the score of each hypothesis beside its own reference.
+
+    BLEU counts n-grams as long as there are some and smooths the others, for sentences are short.
+
+    Raises:
+        InvalidRequest: the package that splits the target language into words is not installed.
+    """
+    scorer = _sentence_scorer(metric, target)
+    return [
+        float(scorer.sentence_score(own, [known]).score)
+        for own, known in zip(hypotheses, references, strict=True)
+    ]
+
+
 def find_nearest(
     hypotheses: Sequence[Sequence[str]],
     references: Sequence[Sequence[str]],
@@ -179,9 +196,7 @@ def find_nearest(
     Raises:
         InvalidRequest: the package that splits the target language into words is not installed.
     """
-    scorer = _scorer(metric, target)
-    if isinstance(scorer, BLEU):
-        scorer.effective_order = True
+    scorer = _sentence_scorer(metric, target)
     nearest: list[int] = []
     for own, known in zip(hypotheses, references, strict=True):
         scores = [scorer.sentence_score(each, list(known)).score for each in own]
@@ -225,6 +240,13 @@ def _measure(
     told = json.loads(result.format(width=4, signature=signature, is_json=True))
     interval = float(told.get("confidence_var", 0.0))
     return replace(metric, signature=signature, interval=interval)
+
+
+def _sentence_scorer(name: MetricName, target: str) -> BLEU | CHRF | TER:
+    scorer = _scorer(name, target)
+    if isinstance(scorer, BLEU):
+        scorer.effective_order = True
+    return scorer
 
 
 def _scorer(name: MetricName, target: str) -> BLEU | CHRF | TER:

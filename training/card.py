@@ -35,6 +35,7 @@ def render_card(manifest: Manifest) -> str:
         _network(manifest),
         _variants(manifest),
         _scores(manifest),
+        _confidence(manifest),
         _sweep(manifest),
         _data(manifest),
         _training(manifest),
@@ -187,6 +188,38 @@ def _circumstances(score: Score) -> tuple[str, ...]:
 
 def _search(beam: int, length_penalty: float) -> str:
     return "greedy" if beam == 1 else f"beam {beam}, length penalty {length_penalty:g}"
+
+
+def _confidence(manifest: Manifest) -> str:
+    if not manifest.calibrations:
+        return ""
+    first = manifest.calibrations[0]
+    header = (
+        "direction",
+        "sentences",
+        "good",
+        "Brier score",
+        "of the share alone",
+        "calibration error",
+    )
+    rows = [
+        (
+            _arrow(each.direction),
+            f"{each.held_out_sentences:,}",
+            f"{each.share:.0%}",
+            f"{each.brier:.3f}",
+            f"{each.brier_of_share:.3f}",
+            f"{each.calibration_error:.3f}",
+        )
+        for each in manifest.calibrations
+    ]
+    return (
+        "## Confidence\n\n"
+        f"The confidence of a sentence is the probability that its {first.metric} beside the "
+        f"reference is at least {first.good_from:g}. It was learnt from one half of "
+        f"{first.test_set}, with {first.variant}, and measured on the other. On other kinds of "
+        f"text it is a hint.\n\n{render_table(header, rows)}"
+    )
 
 
 def _sweep(manifest: Manifest) -> str:

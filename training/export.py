@@ -1,7 +1,8 @@
 """From trained weights to a published bundle.
 
     weights -> fp32 graphs -> parity gate -> other variants -> draft -> sweep on dev
-            -> gate of the variants on dev -> scores on tests -> card -> publish
+            -> gate of the variants on dev -> calibration on dev -> scores on tests -> card
+            -> publish
 
 The draft is opened and measured by the service's engine as any bundle is; only its last form
 is published. If anything fails, nothing is.
@@ -13,10 +14,21 @@ from pathlib import Path
 
 from rich.console import Console
 
-from models.bundle import Bundle, Manifest, Parity, Score, Sweep, Variant, VariantName, publish
+from models.bundle import (
+    Bundle,
+    Calibration,
+    Manifest,
+    Parity,
+    Score,
+    Sweep,
+    Variant,
+    VariantName,
+    publish,
+)
 from models.shortlist import Shortlists
 from models.tokenizer import EOS
 from service.engine import ShortlistChoice
+from training.calibration import calibrate
 from training.corpus import HeldOut, load_dev, load_tests
 from training.draft import TOKENIZER, describe, write_draft
 from training.gate import check_cost, check_shortlist_cost, describe_cost, weigh, without
@@ -131,6 +143,7 @@ def _measure(run: Run, draft: Path, manifest: Manifest, console: Console) -> Man
         update={
             "decoding": manifest.decoding.model_copy(update=decoding),
             "variants": _weigh(run, draft, manifest, searches, console),
+            "calibrations": _calibrate(run, draft, winner, console),
             "scores": _score(run, draft, searches, console),
             "provenance": manifest.provenance.model_copy(update={"sweep": swept}),
         }
@@ -171,6 +184,26 @@ def _weigh(
     return variants
 
 
+def _calibrate(run: Run, draft: Path, search: Search, console: Console) -> list[Calibration]:
+    """Return how far the translations of each direction can be trusted, as far as dev tells."""
+    dev = load_dev(run, run.recipe.export.calibration_sentences)
+    with show_progress(console, "calibration on dev", _count(dev)) as advance:
+        found = calibrate(draft, _served(run), dev, search, advance)
+    for each in found:
+        console.print(
+            f"confidence {each.direction.source}-{each.direction.target}: Brier score "
+            f"{each.brier:.3f} (of the share {each.brier_of_share:.3f}), calibration error "
+            f"{each.calibration_error:.3f} on {each.held_out_sentences} sentences",
+            soft_wrap=True,
+        )
+    return found
+
+
+def _served(run: Run) -> VariantName:
+    """Return the variant that a CPU runs unless told otherwise."""
+    return "int8" if "int8" in run.recipe.export.variants else REFERENCE
+
+
 def _score_dev(
     run: Run,
     draft: Path,
@@ -186,9 +219,9 @@ def _score_dev(
 
 
 def _score(run: Run, draft: Path, searches: Sequence[Search], console: Console) -> list[Score]:
-    """Return the scores on the tests, of the variant that a CPU runs unless told otherwise."""
+    """Return the scores on the tests, of the variant that is served."""
     tests = load_tests(run)
-    served: VariantName = "int8" if "int8" in run.recipe.export.variants else REFERENCE
+    served = _served(run)
     with show_progress(console, f"{served} on tests", _count(tests) * len(searches)) as advance:
         return measure(draft, served, tests, searches, advance)
 

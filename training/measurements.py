@@ -55,7 +55,7 @@ def sweep(
     """Measure every setting of the search on the dev text of all directions, with fp32."""
     total_by_search = dict.fromkeys(searches, 0.0)
     for text in dev:
-        with _translator(bundle, text, REFERENCE) as translator:
+        with open_for(bundle, text, REFERENCE) as translator:
             for search in searches:
                 hypotheses = _translate(translator, text, search, on_progress)
                 [bleu] = score(hypotheses, [text.references], text.target, ["bleu"])
@@ -91,7 +91,7 @@ def measure(
     """Return the scores of every text with every setting of the search, in this order."""
     scores: list[Score] = []
     for text in texts:
-        with _translator(bundle, text, variant, shortlist) as translator:
+        with open_for(bundle, text, variant, shortlist) as translator:
             for search in searches:
                 hypotheses = _translate(translator, text, search, on_progress)
                 parts = hypotheses, text.references, text.target
@@ -132,9 +132,10 @@ def _score(variant: VariantName, text: HeldOut, search: Search, metric: Metric) 
 
 
 @contextmanager
-def _translator(
+def open_for(
     bundle: Path, text: HeldOut, variant: VariantName, shortlist: ShortlistChoice = "auto"
 ) -> Iterator[Translator]:
+    """Give a translator of the text's direction, closed behind."""
     direction = (text.source, text.target)
     translator = open_translator(bundle, direction, variant=variant, shortlist=shortlist)
     try:

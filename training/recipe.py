@@ -248,6 +248,9 @@ class ExportRecipe(Section):
     length_penalties: tuple[Annotated[float, Field(ge=0, le=3)], ...] = (0.6, 1.0, 1.4)
     sweep_sentences: int = Field(default=1000, ge=1)
     """Dev sentences of each direction that choose beam and length penalty and weigh variants."""
+    calibration_sentences: int = Field(default=2000, ge=0)
+    """Dev sentences of each direction that tell how far a translation can be trusted, one half to
+    learn it from and one to measure it; 0 tells nothing."""
     parity_sentences: int = Field(default=200, ge=1)
     """Dev sentences of each direction that compare PyTorch with ONNX Runtime."""
     tolerance: float = Field(default=1e-3, gt=0)

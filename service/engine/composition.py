@@ -1,13 +1,16 @@
 """Hypotheses become texts again, with what is known of each sentence.
 
-hypotheses -> sentences -> rendering (text and spans), one for each rank -> translation
+    hypotheses -> sentences -> renderings: the best one, and others that differ
+
+A rendering is a whole text, made of one hypothesis for each sentence.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from models.bundle import Calibration
 from models.tokenizer import Tokenizer
 from service.engine.alignment import TokenizedSentence, align
 from service.engine.hypothesis import EOS, FinishReason, Hypothesis
@@ -29,97 +32,146 @@ class Rendering:
     """Empty if the work needs none."""
 
 
-def render(work: Work, hypotheses: Sequence[Hypothesis], tokenizer: Tokenizer) -> Rendering:
-    """Put the hypotheses into the places of the text's sentences."""
-    if work.is_aligned:
-        targets = [_decode(each, tokenizer) for each in hypotheses]
-    else:
-        targets = [
-            TokenizedSentence(tokenizer.decode(each.tokens).strip(), ()) for each in hypotheses
+@dataclass(frozen=True, slots=True)
+class _Spoken:
+    """A hypothesis as text."""
+
+    hypothesis: Hypothesis
+    target: TokenizedSentence
+
+    @property
+    def text(self) -> str:
+        return self.target.text
+
+
+@dataclass(frozen=True, slots=True)
+class Composer:
+    """Composes texts in one direction of a model."""
+
+    tokenizer: Tokenizer
+    calibration: Calibration | None
+
+    def compose(
+        self, work: Work, found: Sequence[list[Hypothesis]], num_renderings: int
+    ) -> list[Rendering]:
+        """Return at most so many renderings, the best first.
+
+        The i-th is made of every sentence's i-th hypothesis among those that differ in a letter or
+        a digit; a sentence with fewer keeps its best.
+        """
+        spoken = [self._speak_apart(each, num_renderings) for each in found]
+        ranks = range(max(map(len, spoken), default=1))
+        return [
+            self._render(work, [each[rank] if rank < len(each) else each[0] for each in spoken])
+            for rank in ranks
         ]
-    texts = [target.text for target in targets]
-    source_spans = work.segmentation.spans(work.segmentation.sentences)
-    target_spans = work.segmentation.spans(texts)
-    spans = zip(source_spans, target_spans, strict=True)
-    sentences = tuple(
-        Sentence(*both, each.score, None, each.finish_reason)
-        for both, each in zip(spans, hypotheses, strict=True)
-    )
-    alignment: list[AlignedSpan] = []
-    if work.is_aligned:
-        for i, (hypothesis, target) in enumerate(zip(hypotheses, targets, strict=True)):
-            found = _align(work, i, hypothesis, target, tokenizer)
-            alignment += (_shift(each, source_spans[i][0], target_spans[i][0]) for each in found)
-    return Rendering(work.segmentation.join(texts), sentences, tuple(alignment))
+
+    def tell_attention(
+        self, work: Work, hypotheses: Sequence[Hypothesis]
+    ) -> list[SentenceAttention]:
+        """Lay the pieces of both sides beside the weights of each sentence."""
+        told = []
+        for source, hypothesis in zip(work.sources, hypotheses, strict=True):
+            assert hypothesis.attention_TS is not None, "attention was asked for"
+            end = [EOS] if hypothesis.finish_reason == "eos" else []
+            told.append(
+                SentenceAttention(
+                    self.tokenizer.pieces(source),
+                    self.tokenizer.pieces([*hypothesis.tokens, *end]),
+                    # As doubles, or the digits that were rounded away come back as noise.
+                    hypothesis.attention_TS.astype(np.float64).round(_WEIGHT_DECIMALS).tolist(),
+                )
+            )
+        return told
+
+    def _speak_apart(self, hypotheses: Sequence[Hypothesis], most: int) -> list[_Spoken]:
+        """Return the texts of the best hypotheses that differ from each other."""
+        by_letters: dict[str, _Spoken] = {}
+        for hypothesis in hypotheses:
+            if len(by_letters) == most:
+                break
+            spoken = _Spoken(hypothesis, self._speak(hypothesis))
+            by_letters.setdefault(_letters(spoken.text), spoken)
+        return list(by_letters.values())
+
+    def _speak(self, hypothesis: Hypothesis) -> TokenizedSentence:
+        if hypothesis.attention_TS is None:  # nobody will ask where its tokens stand
+            return TokenizedSentence(self.tokenizer.decode(hypothesis.tokens).strip(), ())
+        decoded, spans = self.tokenizer.decode_with_offsets(hypothesis.tokens)
+        text = decoded.strip()
+        before = len(decoded) - len(decoded.lstrip())
+
+        def moved(place: int) -> int:
+            return min(max(place - before, 0), len(text))
+
+        return TokenizedSentence(text, [(moved(begin), moved(end)) for begin, end in spans])
+
+    def _render(self, work: Work, spoken: Sequence[_Spoken]) -> Rendering:
+        texts = [each.text for each in spoken]
+        source_spans = work.segmentation.spans(work.segmentation.sentences)
+        target_spans = work.segmentation.spans(texts)
+        spans = list(zip(source_spans, target_spans, strict=True))
+        sentences = tuple(
+            self._describe(each.hypothesis, *both) for each, both in zip(spoken, spans, strict=True)
+        )
+        alignment: list[AlignedSpan] = []
+        if work.is_aligned:
+            for i, (source, target) in enumerate(spans):
+                found = self._align(work, i, spoken[i])
+                alignment += (_shift(each, source[0], target[0]) for each in found)
+        return Rendering(work.segmentation.join(texts), sentences, tuple(alignment))
+
+    def _describe(
+        self, hypothesis: Hypothesis, source_span: tuple[int, int], target_span: tuple[int, int]
+    ) -> Sentence:
+        log_probability, num_tokens = hypothesis.log_probability, max(1, hypothesis.num_tokens)
+        confidence = None
+        if self.calibration is not None:
+            confidence = self.calibration.confidence(log_probability, num_tokens)
+        return Sentence(
+            source_span,
+            target_span,
+            hypothesis.score,
+            confidence,
+            hypothesis.finish_reason,
+            log_probability,
+            num_tokens,
+        )
+
+    def _align(self, work: Work, i: int, spoken: _Spoken) -> list[AlignedSpan]:
+        attention_TS = spoken.hypothesis.attention_TS
+        assert attention_TS is not None, "attention was asked for"
+        sentence = work.segmentation.sentences[i]
+        source = TokenizedSentence(sentence, self.tokenizer.encode_with_offsets(sentence)[1])
+        return align(attention_TS, source, spoken.target, work.searches[i].num_tags)
 
 
-def render_ranks(
-    work: Work, found: Sequence[list[Hypothesis]], num_ranks: int, tokenizer: Tokenizer
-) -> list[Rendering]:
-    """Return the best rendering, then others whose texts differ; the i-th is made of the i-th."""
-    renderings = (
-        # A sentence with fewer hypotheses than asked for keeps its best.
-        render(work, [each[i] if i < len(each) else each[0] for each in found], tokenizer)
-        for i in range(num_ranks)
-    )
-    by_text: dict[str, Rendering] = {}
-    for rendering in renderings:
-        by_text.setdefault(rendering.text, rendering)
-    return list(by_text.values())
-
-
-def mean_score(hypotheses: Sequence[Hypothesis]) -> float:
+def mean_score(sentences: Sequence[Sentence]) -> float:
     """Return the mean of the scores by target tokens; 0 if there are none."""
-    weights = [len(each.tokens) + 1 for each in hypotheses]
-    if not weights:
-        return 0.0
-    pairs = zip(hypotheses, weights, strict=True)
-    return sum(each.score * weight for each, weight in pairs) / sum(weights)
+    return _mean((each.score, each.num_tokens) for each in sentences) or 0.0
 
 
-def worst_reason(hypotheses: Sequence[Hypothesis]) -> FinishReason:
+def mean_confidence(sentences: Sequence[Sentence]) -> float | None:
+    """Return the mean of the confidences by target tokens; None if there are none."""
+    return _mean(
+        (each.confidence, each.num_tokens) for each in sentences if each.confidence is not None
+    )
+
+
+def worst_reason(sentences: Sequence[Sentence]) -> FinishReason:
     """Return how the sentence ended that fared worst."""
-    reasons = (each.finish_reason for each in hypotheses)
+    reasons = (each.finish_reason for each in sentences)
     return max(reasons, key=_FINISH_REASONS.index, default="eos")
 
 
-def tell_attention(
-    work: Work, hypotheses: Sequence[Hypothesis], tokenizer: Tokenizer
-) -> list[SentenceAttention]:
-    """Lay the pieces of both sides beside the weights of each sentence."""
-    told = []
-    for source, hypothesis in zip(work.sources, hypotheses, strict=True):
-        assert hypothesis.attention_TS is not None, "attention was asked for"
-        end = [EOS] if hypothesis.finish_reason == "eos" else []
-        told.append(
-            SentenceAttention(
-                tokenizer.pieces(source),
-                tokenizer.pieces([*hypothesis.tokens, *end]),
-                # As doubles, or the digits that were rounded away come back as noise.
-                hypothesis.attention_TS.astype(np.float64).round(_WEIGHT_DECIMALS).tolist(),
-            )
-        )
-    return told
+def _mean(weighted: Iterator[tuple[float, int]]) -> float | None:
+    pairs = list(weighted)
+    total = sum(weight for _, weight in pairs)
+    return sum(value * weight for value, weight in pairs) / total if total else None
 
 
-def _decode(hypothesis: Hypothesis, tokenizer: Tokenizer) -> TokenizedSentence:
-    decoded, spans = tokenizer.decode_with_offsets(hypothesis.tokens)
-    text = decoded.strip()
-    before = len(decoded) - len(decoded.lstrip())
-
-    def moved(place: int) -> int:
-        return min(max(place - before, 0), len(text))
-
-    return TokenizedSentence(text, [(moved(begin), moved(end)) for begin, end in spans])
-
-
-def _align(
-    work: Work, i: int, hypothesis: Hypothesis, target: TokenizedSentence, tokenizer: Tokenizer
-) -> list[AlignedSpan]:
-    assert hypothesis.attention_TS is not None, "attention was asked for"
-    sentence = work.segmentation.sentences[i]
-    source = TokenizedSentence(sentence, tokenizer.encode_with_offsets(sentence)[1])
-    return align(hypothesis.attention_TS, source, target, work.searches[i].num_tags)
+def _letters(text: str) -> str:
+    return "".join(character for character in text.casefold() if character.isalnum())
 
 
 def _shift(each: AlignedSpan, source: int, target: int) -> AlignedSpan:

@@ -85,6 +85,13 @@ class Hypothesis:
     """Constraints that it does not meet."""
     token_scores: tuple[float, ...] | None = field(compare=False, default=None)
     """Log-probability of each token, EOS included, of a translation that was forced."""
+    log_probability: float = field(compare=False, default=0.0)
+    """Of all tokens together, EOS included; natural logarithm."""
+
+    @property
+    def num_tokens(self) -> int:
+        """Number of tokens, EOS included if it came that far."""
+        return len(self.tokens) + (self.finish_reason == "eos")
 
 
 class StepResult(NamedTuple):

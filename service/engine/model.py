@@ -200,6 +200,7 @@ def _warm_up(scheduler: Scheduler, bundle: Bundle, max_rows: int) -> None:
 
 def _translators(bundle: Bundle, tokenizer: Tokenizer, scheduler: Scheduler) -> list[Translator]:
     manifest = bundle.manifest
+    calibrations = {each.direction: each for each in manifest.calibrations}
     return [
         Translator(
             source=each.source,
@@ -209,6 +210,7 @@ def _translators(bundle: Bundle, tokenizer: Tokenizer, scheduler: Scheduler) -> 
             tokenizer=tokenizer,
             scheduler=scheduler,
             tag=manifest.target_tags.get(each.target),
+            calibration=calibrations.get(each),
         )
         for each in manifest.directions
     ]

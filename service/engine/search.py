@@ -260,7 +260,7 @@ class Beams:
             score += options.coverage_penalty * trace.coverage(k, options.num_tags)
             weights_TS = trace.weights(k, num_tokens - surplus)
         tokens = tuple(prefix[: len(prefix) - surplus].tolist())
-        hypothesis = Hypothesis(score, tokens, reason, weights_TS)
+        hypothesis = Hypothesis(score, tokens, reason, weights_TS, log_probability=total)
         guide = self._guides.get(n)
         return hypothesis if guide is None else guide.complete(hypothesis, k)
 

@@ -75,6 +75,10 @@ class Sentence:
     confidence: float | None
     """Probability that the translation is good; None if the bundle was not calibrated."""
     finish_reason: FinishReason
+    log_probability: float = 0.0
+    """Of all target tokens together; natural logarithm."""
+    num_tokens: int = 1
+    """Target tokens, the end of the sentence included if it came that far; at least 1."""
 
 
 class AlignedSpan(NamedTuple):

@@ -12,9 +12,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from time import monotonic
 
-from models.bundle import Decoding
+from models.bundle import Calibration, Decoding
 from models.tokenizer import Tokenizer
-from service.engine.composition import mean_score, render_ranks, tell_attention, worst_reason
+from service.engine.composition import Composer, mean_confidence, mean_score, worst_reason
 from service.engine.hypothesis import Hypothesis
 from service.engine.preparation import Preparer, Work
 from service.engine.scheduler import Scheduler
@@ -55,6 +55,8 @@ class Translator:
     """Shared with the model's other directions."""
     tag: str | None = None
     """The token that opens the source and asks for the target language."""
+    calibration: Calibration | None = None
+    """How far its sentences can be trusted, if that was measured."""
 
     async def translate(
         self, text: str, options: TranslationOptions = TranslationOptions()
@@ -141,17 +143,19 @@ class Translator:
     def _compose(
         self, work: Work, found: Sequence[list[Hypothesis]], options: TranslationOptions
     ) -> Translation:
-        rendering, *others = render_ranks(work, found, 1 + options.alternatives, self.tokenizer)
+        composer = Composer(self.tokenizer, self.calibration)
+        rendering, *others = composer.compose(work, found, 1 + options.alternatives)
         best = [each[0] for each in found]
         return Translation(
             text=rendering.text,
             source=self.source,
             target=self.target,
             model=self.model,
-            score=mean_score(best),
-            finish_reason=worst_reason(best),
+            score=mean_score(rendering.sentences),
+            finish_reason=worst_reason(rendering.sentences),
             alternatives=[other.text for other in others],
-            attention=tell_attention(work, best, self.tokenizer) if options.attention else None,
+            attention=composer.tell_attention(work, best) if options.attention else None,
+            confidence=mean_confidence(rendering.sentences),
             sentences=rendering.sentences,
             alignment=rendering.alignment if options.alignment else None,
         )

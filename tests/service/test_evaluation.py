@@ -9,7 +9,7 @@ import sacrebleu
 
 from service.engine import TranslationOptions
 from service.errors import InvalidRequest
-from service.evaluation import evaluate, find_nearest, score, score_tokens
+from service.evaluation import evaluate, find_nearest, score, score_sentences, score_tokens
 
 HYPOTHESES = [
     "The cat sits on the mat.",
@@ -236,6 +236,18 @@ def test_nearest_hypothesis_is_that_of_the_best_sentence_score(metric, scorer):
     ]
     assert found == [own.index(max(own)) for own in scores]
     assert len(set(found)) > 1
+
+
+@pytest.mark.parametrize(
+    ("metric", "scorer"), [("bleu", "sentence_bleu"), ("chrf", "sentence_chrf")]
+)
+def test_sentence_scores_are_those_of_sacrebleu(metric, scorer):
+    measure = getattr(sacrebleu, scorer)
+
+    found = score_sentences(HYPOTHESES, REFERENCES[0], "en", metric)
+
+    pairs = zip(HYPOTHESES, REFERENCES[0], strict=True)
+    assert found == [measure(own, [known]).score for own, known in pairs]
 
 
 def test_first_of_equally_near_hypotheses_is_taken():

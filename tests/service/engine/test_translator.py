@@ -11,6 +11,7 @@ from time import monotonic
 import numpy as np
 import pytest
 
+from models.bundle import Calibration, Direction
 from models.tokenizer import Tokenizer
 from service.engine.hypothesis import EOS, Hypothesis, SearchOptions
 from service.engine.markup import Markup
@@ -166,6 +167,48 @@ def test_each_sentence_tells_where_it_stands_and_how_it_fared(translator):
     ]
 
 
+CALIBRATION = Calibration(
+    direction=Direction(source="de", target="en"),
+    variant="fp32",
+    metric="chrF2",
+    good_from=50.0,
+    bias=-1.0,
+    probability_weight=2.0,
+    length_weight=0.0,
+    test_set="dev",
+    sentences=1,
+    held_out_sentences=1,
+    share=0.5,
+    brier=0.2,
+    brier_of_share=0.25,
+    calibration_error=0.0,
+)
+
+
+def test_confidence_is_the_calibrations_for_each_sentence_and_their_mean_for_the_text(translator):
+    # The mean probability of a token is 1/2 in the first sentence and 1 in the second.
+    hypotheses = [
+        Hypothesis(-9.0, (50, 50, 50), log_probability=4 * math.log(0.5)),
+        Hypothesis(-9.0, (50,), log_probability=0.0),
+    ]
+    scheduler = AnsweringScheduler(*hypotheses)
+    calibrated = replace(translator, scheduler=scheduler, calibration=CALIBRATION)
+
+    translation = translate(calibrated, TEXT)
+
+    first, second = 1 / (1 + math.exp(0)), 1 / (1 + math.exp(-1))
+    assert [each.confidence for each in translation.sentences] == pytest.approx([first, second])
+    assert translation.confidence == pytest.approx((4 * first + 2 * second) / 6)
+    assert translate(calibrated, "* * *").confidence is None
+
+
+def test_bundle_that_was_not_calibrated_gives_no_confidence(translator):
+    translation = translate(translator, TEXT)
+
+    assert translation.confidence is None
+    assert [each.confidence for each in translation.sentences] == [None, None]
+
+
 @pytest.mark.parametrize(
     "wanted",
     [
@@ -202,6 +245,17 @@ def test_alternatives_differ_from_the_text_and_from_each_other(translator):
     assert translation.text == "Guten Morgen."
     assert 1 <= len(translation.alternatives) <= 3
     assert len({translation.text, *translation.alternatives}) == 1 + len(translation.alternatives)
+
+
+def test_alternatives_differ_in_a_letter(translator, tokenizer):
+    best, *others = ("Das Haus", "das haus.", "Der Hund", "Das  Haus!", "Die Katze", "zwei Katzen")
+    hypotheses = [Hypothesis(-1.0, tuple(tokenizer.encode(text))) for text in (best, *others)]
+    answering = replace(translator, scheduler=AnsweringScheduler(hypotheses))
+
+    translation = translate(answering, "Eins", alternatives=2, beam=6)
+
+    assert translation.text == "Das Haus"
+    assert translation.alternatives == ["Der Hund", "Die Katze"]
 
 
 def test_no_alternatives_come_unasked(translator):
@@ -245,15 +299,16 @@ def test_cancelled_translation_frees_its_rows(translator, model):
 class AnsweringScheduler:
     """Answers every sentence at once, by what a test gives it, and notes how it was asked."""
 
-    def __init__(self, *hypotheses: Hypothesis) -> None:
-        self._hypotheses = cycle(hypotheses or [Hypothesis(0.0, ())])
+    def __init__(self, *hypotheses: Hypothesis | list[Hypothesis]) -> None:
+        found = [each if isinstance(each, list) else [each] for each in hypotheses]
+        self._found = cycle(found or [[Hypothesis(0.0, ())]])
         self.asked = []
 
     def submit(self, sources, options, *, priority, deadline):
         self.asked += [(each, priority, deadline) for each in options]
         futures = [Future() for _ in sources]
         for future in futures:
-            future.set_result([next(self._hypotheses)])
+            future.set_result(next(self._found))
         return futures
 
 
