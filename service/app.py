@@ -14,11 +14,22 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.access import Access, AccessPolicy
-from service.api import apertium, deepl, failure, libretranslate, native, operations
+from service.api import (
+    apertium,
+    deepl,
+    documents,
+    failure,
+    libretranslate,
+    native,
+    operations,
+)
 from service.api.dependencies import Intake, RequestLimits
 from service.api.dialect import BodyLimit, Render, Unrouted
 from service.api.settlement import Settlement
+from service.document_files import DocumentFiles
+from service.documents import DocumentLimits, Documents
 from service.engine import EngineOptions, Library
+from service.jobs import Jobs
 from service.logs import RequestLog
 from service.settings import Settings
 from service.store import Allowance, Keys, Store
@@ -56,6 +67,12 @@ RENDERS: dict[str, Render] = {
 """Who answers for a path that no route has: each dialect for the paths that begin as its own."""
 
 
+UPLOADS = {"/v1/documents", "/v2/document", "/translate_file"}
+"""Paths of all dialects to which files are sent."""
+FORM_BYTES = 65_536
+"""What the form around a file may add to it."""
+
+
 def create_app(settings: Settings, library: Library | None = None) -> FastAPI:
     """Build the application around a library of models.
 
@@ -79,8 +96,15 @@ def create_app(settings: Settings, library: Library | None = None) -> FastAPI:
     app.state.limits = _limits(settings)
     app.state.store = _store(settings)
     app.state.access = _access(settings, app.state.store)
+    app.state.jobs = _jobs(settings)
+    app.state.documents = _documents(settings, app.state.library, app.state.jobs)
     # The last one added is the first one entered.
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(
+        BodyLimit,
+        max_bytes=settings.max_body_bytes,
+        max_upload_bytes=settings.max_file_bytes + FORM_BYTES,
+        uploads=UPLOADS,
+    )
     app.add_middleware(Settlement)
     app.add_middleware(PageHeaders)
     app.add_middleware(deepl.TraceId)
@@ -92,6 +116,7 @@ def create_app(settings: Settings, library: Library | None = None) -> FastAPI:
     app.include_router(deepl.router)
     app.include_router(libretranslate.router)
     app.include_router(apertium.router)
+    app.include_router(documents.router)
     app.include_router(operations.router)
     _add_pages(app)
     return app
@@ -121,6 +146,22 @@ def _access(settings: Settings, store: Store) -> Access:
     return Access(AccessPolicy(settings.keys, anonymous), Keys(store))
 
 
+def _jobs(settings: Settings) -> Jobs:
+    url = settings.database.get_secret_value() if settings.database else ""
+    return Jobs(settings.data_folder, url, settings.max_running_jobs)
+
+
+def _documents(settings: Settings, library: Library, jobs: Jobs) -> Documents:
+    limits = DocumentLimits(
+        max_bytes=settings.max_file_bytes,
+        max_characters=settings.max_file_characters,
+        max_segments=settings.max_file_segments,
+        max_documents=settings.max_documents,
+        keep_seconds=settings.keep_documents_seconds,
+    )
+    return Documents(DocumentFiles(settings.data_folder / "documents"), library, jobs, limits)
+
+
 def _library(settings: Settings) -> Library:
     return Library(
         settings.bundles, _engine_options(settings), reload_seconds=settings.reload_seconds
@@ -144,8 +185,12 @@ def _engine_options(settings: Settings) -> EngineOptions:
 async def _lifespan(drain_seconds: float, app: FastAPI) -> AsyncIterator[None]:
     app.state.library.start()
     app.state.access.start()
+    app.state.jobs.resume()
+    sweep = asyncio.create_task(app.state.documents.sweep())
     yield
     app.state.intake.close()
+    sweep.cancel()
+    await asyncio.to_thread(app.state.jobs.close)
     await asyncio.to_thread(app.state.library.close, drain_seconds)
     await app.state.access.close()
     await asyncio.to_thread(app.state.store.close)

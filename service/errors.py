@@ -6,6 +6,8 @@
         UnsupportedPair          unsupported_pair      400
         TextTooLong              text_too_long         413
         TooLarge                 too_large             413
+        InvalidDocument          invalid_document      400
+        UnsupportedFormat        unsupported_format    415
         NotFound                 not_found             404
         MethodNotAllowed         method_not_allowed    405
       Unauthorized               unauthorized          401
@@ -13,6 +15,7 @@
       Forbidden                  forbidden             403
       RateLimited                rate_limited          429
       QuotaExceeded              quota_exceeded        429
+      NotReady                   not_ready             409
       Overloaded                 overloaded            503
       StoreUnavailable           store_unavailable     503
       DeadlineExceeded           deadline_exceeded     504
@@ -72,6 +75,19 @@ class TooLarge(InvalidRequest):
     status = 413
 
 
+class InvalidDocument(InvalidRequest):
+    """A file is damaged, is not what its name says, or holds what is not accepted."""
+
+    code = "invalid_document"
+
+
+class UnsupportedFormat(InvalidRequest):
+    """Files of this format cannot be translated."""
+
+    code = "unsupported_format"
+    status = 415
+
+
 class NotFound(InvalidRequest):
     """There is nothing at this path, or nothing by this name."""
 
@@ -128,6 +144,14 @@ class QuotaExceeded(ServiceError):
     def __init__(self, message: str, *, limit: int, retry_after_seconds: int) -> None:
         super().__init__(message, limit=limit)
         self.retry_after_seconds = retry_after_seconds
+
+
+class NotReady(ServiceError):
+    """What is asked for is still being made; later it will be there."""
+
+    code = "not_ready"
+    status = 409
+    retry_after_seconds = 1
 
 
 class Overloaded(ServiceError):

@@ -117,6 +117,25 @@ class Settings(BaseSettings):
         int,
         Field(ge=0, description="Characters of all texts of a request that asks for attention."),
     ] = 2_000
+    max_file_bytes: Annotated[int, Field(ge=1, description="Bytes of an uploaded file.")] = (
+        10_485_760
+    )
+    max_file_characters: Annotated[
+        int, Field(ge=1, description="Characters to translate in a file.")
+    ] = 1_000_000
+    max_file_segments: Annotated[
+        int, Field(ge=1, description="Parts of a file that are translated by themselves.")
+    ] = 50_000
+    max_documents: Annotated[
+        int, Field(ge=1, description="Documents kept at a time, those that are done included.")
+    ] = 1_000
+    max_running_jobs: Annotated[
+        int, Field(ge=1, description="Documents that are translated at a time.")
+    ] = 2
+    keep_documents_seconds: Annotated[
+        float,
+        Field(gt=0, description="Time for which a document is kept that nothing is done to."),
+    ] = 86_400.0
     reload_seconds: Annotated[
         float,
         Field(ge=0, description="Time between looks for new bundles; 0 means only at SIGHUP."),

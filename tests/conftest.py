@@ -1,7 +1,7 @@
 """What tests of several packages share."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -187,6 +187,14 @@ def describe_network(plan: Plan, weights: Mapping[str, NDArray[np.float32]]) -> 
         vocabulary_size=len(weights["output_bias"]),
         parameters=sum(values.size for values in weights.values()),
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def state_home(tmp_path_factory) -> Iterator[None]:
+    """Keep what services write by default out of the home of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
 
 
 @pytest.fixture(scope="session")

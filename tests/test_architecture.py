@@ -21,6 +21,14 @@ DIALECT = LEAVES | {
 # The native API is in several modules, which share the shape of its failures.
 NATIVE = DIALECT | {"service.api.failure"}
 
+DOCUMENTS = {
+    "service.document_files",
+    "service.document_intake",
+    "service.document_work",
+    "service.engine",
+    "service.formats",
+}
+
 # What each part may import besides itself. A part is a module or a package of peers; a module
 # that no line names has to take a place here first.
 MAY_IMPORT = {
@@ -44,9 +52,15 @@ MAY_IMPORT = {
     "service.access": LEAVES
     | {"service.keyring", "service.ledger", "service.rates", "service.store"},
     "service.api.settlement": set(),
+    "service.jobs": LEAVES,
+    "service.formats": {"service.errors"},
+    "service.document_files": {"service.errors", "service.formats"},
+    "service.document_intake": LEAVES | DOCUMENTS,
+    "service.document_work": {"service.document_files", "service.engine", "service.formats"},
+    "service.documents": LEAVES | DOCUMENTS | {"service.jobs"},
     "service.api.__init__": set(),
     "service.api.dialect": LEAVES,
-    "service.api.dependencies": LEAVES | {"service.access", "service.engine"},
+    "service.api.dependencies": LEAVES | {"service.access", "service.documents", "service.engine"},
     "service.api.bodies": LEAVES,
     "service.api.texts": LEAVES | {"service.api.dependencies", "service.engine"},
     "service.api.failure": LEAVES,
@@ -56,6 +70,7 @@ MAY_IMPORT = {
     "service.api.deepl": DIALECT
     | {"service.access", "service.api.bodies", "service.api.languages"},
     "service.api.apertium": DIALECT | {"service.api.bodies", "service.api.languages"},
+    "service.api.documents": NATIVE | {"service.access", "service.documents"},
     "service.api.operations": DIALECT,
     "service.server": {"service.settings"},
     "service.terminal": set(),
@@ -84,6 +99,9 @@ OWNERS = {
     "matplotlib": {"training.plots"},
     "prometheus_client": {"service.metrics", "service.api.operations"},
     "structlog": {"service.logs"},
+    "dbos": {"service.jobs"},
+    "polib": {"service.formats.gettext"},
+    "srt": {"service.formats.subtitles"},
     "sqlalchemy": {"service.store"},
     "alembic": {"service.store"},
     "limits": {"service.rates"},

@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, Request
 from starlette.requests import ClientDisconnect
 
+import service.documents
 import service.engine
 from service.access import Access, Caller, KeyScope
 from service.errors import Overloaded
@@ -66,10 +67,16 @@ async def _access(request: Request) -> Access:
     return access
 
 
+async def _documents(request: Request) -> service.documents.Documents:
+    documents: service.documents.Documents = request.app.state.documents
+    return documents
+
+
 Library = Annotated[service.engine.Library, Depends(_library)]
 Limits = Annotated[RequestLimits, Depends(_limits)]
 CurrentIntake = Annotated[Intake, Depends(_intake)]
 CurrentAccess = Annotated[Access, Depends(_access)]
+CurrentDocuments = Annotated[service.documents.Documents, Depends(_documents)]
 
 
 async def _models(library: Library) -> AsyncIterator[service.engine.Models]:

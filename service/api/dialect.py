@@ -7,7 +7,7 @@ dialect's `render` is called once; the headers that all dialects owe are added t
 
 import logging
 from asyncio import CancelledError
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Container, Coroutine, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -140,11 +140,18 @@ class BodyLimit:
 
     The length is counted as the bytes come, whatever the headers say; one that the headers
     admit to be too large is refused before the first byte.
+
+    Args:
+        uploads: paths to which files are sent, which have a limit of their own.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, max_bytes: int, max_upload_bytes: int, uploads: Container[str]
+    ) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._max_upload_bytes = max_upload_bytes
+        self._uploads = uploads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -153,20 +160,21 @@ class BodyLimit:
             return
         lengths = [value for name, value in scope["headers"] if name == b"content-length"]
         declared = max((int(value) for value in lengths if value.isdigit()), default=0)
+        is_upload = scope["path"] in self._uploads
+        max_bytes = self._max_upload_bytes if is_upload else self._max_bytes
         size_bytes = 0
 
         async def receive_within_limit() -> Message:
             nonlocal size_bytes
-            self._check(declared)
+            _check_size(declared, max_bytes)
             message = await receive()
             size_bytes += len(message.get("body", b""))
-            self._check(size_bytes)
+            _check_size(size_bytes, max_bytes)
             return message
 
         await self._app(scope, receive_within_limit, send)
 
-    def _check(self, size_bytes: int) -> None:
-        if size_bytes > self._max_bytes:
-            raise TooLarge(
-                f"the body exceeds {self._max_bytes} bytes", field="body", limit=self._max_bytes
-            )
+
+def _check_size(size_bytes: int, max_bytes: int) -> None:
+    if size_bytes > max_bytes:
+        raise TooLarge(f"the body exceeds {max_bytes} bytes", field="body", limit=max_bytes)

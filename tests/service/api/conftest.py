@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -45,6 +45,21 @@ class ShoutingTranslator:
             alternatives=others,
             attention=[ATTENTION] if request.attention else None,
         )
+
+    def translate_all(
+        self, texts: Iterable[str], options: TranslationOptions
+    ) -> Iterator[Translation]:
+        for text in texts:
+            self._models.options.append(options)
+            yield Translation(
+                text=text.upper(),
+                source=self.source,
+                target=self.target,
+                model="shout/1",
+                score=-0.5,
+                finish_reason="eos",
+                alternatives=[],
+            )
 
 
 @dataclass

@@ -1,0 +1,283 @@
+"""Documents: files that are uploaded, translated by a job, and fetched, until they expire.
+
+    submit -> Document -> find ... find -> read -> delete
+
+A file is parsed as it comes, so that whoever sends one hears at once what is wrong with it. All
+methods that a request waits for leave the event loop free.
+"""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hmac import compare_digest
+from pathlib import PurePath
+from typing import Literal
+
+from service.document_files import DocumentFiles, Record
+from service.document_intake import (
+    AUTO,
+    DocumentLimits,
+    DocumentOptions,
+    Examined,
+    Upload,
+    examine,
+    sha256,
+)
+from service.document_work import DocumentWork
+from service.engine import Library
+from service.errors import NotFound, NotReady, Overloaded, ServiceError
+from service.formats import FORMATS, find_format
+from service.jobs import Jobs, JobState, JobStatus
+
+__all__ = [
+    "AUTO",
+    "Document",
+    "DocumentLimits",
+    "DocumentOptions",
+    "DocumentState",
+    "Documents",
+    "Result",
+    "Upload",
+    "suffixes",
+]
+
+log = logging.getLogger(__name__)
+
+KIND = "document"
+
+DocumentState = Literal["queued", "translating", "done", "failed"]
+
+_STATES: dict[JobState, DocumentState] = {
+    "queued": "queued",
+    "running": "translating",
+    "done": "done",
+    "failed": "failed",
+    "cancelled": "failed",
+}
+_MAX_SWEEP_SECONDS = 600.0
+_POLLING_SECONDS = 0.1
+_LOST = JobStatus("failed", 0, 0, ServiceError.code, "internal error")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document and how far it is."""
+
+    id: str
+    key: str
+    """A second secret for dialects that want one; empty unless the document is new."""
+    state: DocumentState
+    done: int
+    total: int
+    """Segments; 0 if there is nothing to translate."""
+    characters: int
+    """Of all segments."""
+    source: str
+    target: str
+    file_name: str
+    result_name: str
+    media_type: str
+    expires: datetime
+    """When it will be removed, if nothing more is done to it."""
+    seconds_remaining: int | None
+    """Until it is done, by its progress so far; None if nothing can be said."""
+    failure: ServiceError | None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A translated file."""
+
+    content: bytes
+    file_name: str
+    media_type: str
+
+
+class Documents:
+    """The documents of all callers."""
+
+    def __init__(
+        self, files: DocumentFiles, library: Library, jobs: Jobs, limits: DocumentLimits
+    ) -> None:
+        self._files = files
+        self._library = library
+        self._jobs = jobs
+        self._limits = limits
+        jobs.register(KIND, DocumentWork(files, library))
+
+    async def submit(
+        self, upload: Upload, charge: Callable[[int], object] = lambda characters: None
+    ) -> Document:
+        """Accept a file and queue its translation.
+
+        Args:
+            charge: told the characters before anything is kept, on the event loop; may refuse.
+
+        Raises:
+            InvalidRequest: what `examine` raises.
+            Overloaded: no more documents can be kept, or the service begins or ends.
+            StoreUnavailable: they cannot be kept now.
+        """
+        examined = await asyncio.to_thread(self._examine, upload)
+        charge(examined.record.characters)
+        return await asyncio.to_thread(self._keep, examined, upload.content)
+
+    async def find(self, id: str, *, owner: str | None = None, key: str | None = None) -> Document:
+        """Return a document.
+
+        Args:
+            key: what `submit` gave for it, if the dialect has such keys.
+
+        Raises:
+            NotFound: there is none, or not for this caller.
+        """
+        return await asyncio.to_thread(self._find, id, owner, key)
+
+    async def wait(self, id: str, *, owner: str | None = None) -> Document:
+        """Return a document when it is done.
+
+        Raises:
+            NotFound: there is none, or it was deleted meanwhile.
+            ServiceError: that for which it failed.
+        """
+        while True:
+            document = await self.find(id, owner=owner)
+            if document.failure is not None:
+                raise document.failure
+            if document.state == "done":
+                return document
+            await asyncio.sleep(_POLLING_SECONDS)
+
+    async def read(self, id: str, *, owner: str | None = None, key: str | None = None) -> Result:
+        """Return the translated file.
+
+        Raises:
+            NotFound: there is no such document for this caller.
+            NotReady: it is not done.
+            ServiceError: that for which it failed.
+        """
+        document = await self.find(id, owner=owner, key=key)
+        if document.failure is not None:
+            raise document.failure
+        content = await asyncio.to_thread(self._files.result, id)
+        if document.state != "done" or content is None:
+            raise NotReady(f"the document is {document.state}")
+        return Result(content, document.result_name, document.media_type)
+
+    async def delete(self, id: str, *, owner: str | None = None, key: str | None = None) -> None:
+        """Give a document's job up and remove all that is left of it.
+
+        Raises:
+            NotFound: there is none for this caller.
+        """
+        await asyncio.to_thread(self._delete, id, owner, key)
+
+    async def sweep(self) -> None:
+        """Remove what has expired, now and again until cancelled."""
+        while True:
+            await asyncio.to_thread(self._sweep)
+            await asyncio.sleep(min(self._limits.keep_seconds, _MAX_SWEEP_SECONDS))
+
+    def _examine(self, upload: Upload) -> Examined:
+        if len(self._files.ids()) >= self._limits.max_documents:
+            raise Overloaded(f"{self._limits.max_documents} documents are kept already")
+        return examine(upload, self._library, self._limits)
+
+    def _keep(self, examined: Examined, content: bytes) -> Document:
+        id = secrets.token_hex(16)
+        self._files.create(id, examined.record, content, examined.chunks)
+        try:
+            self._jobs.submit(KIND, id)
+        except BaseException:
+            self._files.remove(id)
+            raise
+        return self._describe(id, examined.record, JobStatus("queued", 0, 0), examined.key)
+
+    def _find(self, id: str, owner: str | None, key: str | None) -> Document:
+        record = self._record(id, owner, key)
+        # A job that nobody knows: the database is another one, or the process died in between.
+        return self._describe(id, record, self._jobs.status(id) or _LOST)
+
+    def _record(self, id: str, owner: str | None, key: str | None) -> Record:
+        record = self._files.record(id)
+        if (
+            record is None
+            or record.owner not in (None, owner)
+            or (key is not None and not compare_digest(sha256(key), record.key_sha256))
+            or self._has_expired(id)
+        ):
+            raise NotFound("there is no such document", field="id")
+        return record
+
+    def _delete(self, id: str, owner: str | None, key: str | None) -> None:
+        self._record(id, owner, key)
+        self._remove(id)
+
+    def _remove(self, id: str) -> None:
+        self._jobs.forget(id)
+        self._files.remove(id)
+
+    def _sweep(self) -> None:
+        for id in self._files.ids():
+            try:
+                if self._has_expired(id):
+                    self._remove(id)
+                    log.info("document expired", extra={"document": id})
+            except Exception:
+                log.exception("document cannot be removed", extra={"document": id})
+
+    def _has_expired(self, id: str) -> bool:
+        return self._expires(id) <= time.time()
+
+    def _expires(self, id: str) -> float:
+        return self._files.changed(id) + self._limits.keep_seconds
+
+    def _describe(self, id: str, record: Record, status: JobStatus, key: str = "") -> Document:
+        format = find_format(record.suffix, b"")
+        name = PurePath(record.file_name)
+        suffix = name.suffix or record.suffix
+        return Document(
+            id=id,
+            key=key,
+            state=_STATES[status.state],
+            done=status.done,
+            total=sum(record.chunk_sizes),
+            characters=record.characters,
+            source=record.options.source,
+            target=record.options.target,
+            file_name=record.file_name,
+            result_name=f"{name.stem}.{record.options.target}{suffix}",
+            media_type=format.media_type,
+            expires=datetime.fromtimestamp(self._expires(id), UTC),
+            seconds_remaining=_seconds_remaining(record, status),
+            failure=_failure(status),
+        )
+
+
+def suffixes() -> list[str]:
+    """Return the ends of the names of files that can be translated, each with its dot."""
+    return [suffix for format in FORMATS for suffix in format.suffixes]
+
+
+def _seconds_remaining(record: Record, status: JobStatus) -> int | None:
+    if status.state != "running" or not status.done:
+        return None
+    elapsed_seconds = time.time() - record.created
+    return round(elapsed_seconds * (status.total - status.done) / status.done)
+
+
+def _failure(status: JobStatus) -> ServiceError | None:
+    if not status.code:
+        return None
+    classes = {each.code: each for each in _subclasses(ServiceError)}
+    return classes.get(status.code, ServiceError)(status.message)
+
+
+def _subclasses(cls: type[ServiceError]) -> Iterator[type[ServiceError]]:
+    yield cls
+    for each in cls.__subclasses__():
+        yield from _subclasses(each)

@@ -1,0 +1,21 @@
+"""File formats: bytes to segments, translations to bytes.
+
+    content -> parse -> Draft(segments, render) -> translations -> render -> content
+
+Formats know nothing of models, jobs and requests. They run and fetch nothing that a file asks
+for, and what they do not translate they hand back as it was, as far as its format lets them:
+`service/README.md` says what is kept of each.
+"""
+
+from service.formats.draft import Draft, FormatOptions, Segment, Translated
+from service.formats.table import FORMATS, Format, find_format
+
+__all__ = [
+    "FORMATS",
+    "Draft",
+    "Format",
+    "FormatOptions",
+    "Segment",
+    "Translated",
+    "find_format",
+]

@@ -1,0 +1,55 @@
+"""Which formats there are, and which one a file is in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from service.errors import UnsupportedFormat
+from service.formats import gettext, plain, subtitles
+from service.formats.draft import Draft, FormatOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A kind of file that can be translated."""
+
+    name: str
+    suffixes: tuple[str, ...]
+    """The first one is that of a file without one."""
+    media_type: str
+    parse: Callable[[bytes, FormatOptions], Draft]
+    """Raises `InvalidDocument` for what is not of this format, or more than it should be."""
+    looks_like: Callable[[bytes], bool] = lambda content: False
+    """Whether a file without a telling name is of this format."""
+
+
+FORMATS = (
+    Format("text", (".txt",), "text/plain", plain.parse),
+    Format("subrip", (".srt",), "application/x-subrip", subtitles.parse),
+    Format(
+        "gettext", (".po", ".pot"), "text/x-gettext-translation", gettext.parse, gettext.looks_like
+    ),
+)
+
+
+_FORMATS_BY_SUFFIX = {suffix: format for format in FORMATS for suffix in format.suffixes}
+_REFUSED = {
+    ".docm": "files with macros are not accepted",
+    ".dotm": "files with macros are not accepted",
+}
+
+
+def find_format(file_name: str, content: bytes) -> Format:
+    """Return the format of a file, by the end of its name or, if that has none, by its content.
+
+    Raises:
+        UnsupportedFormat: files of such a name cannot be translated.
+    """
+    suffix = PurePath(file_name).suffix.lower()
+    if suffix:
+        if suffix not in _FORMATS_BY_SUFFIX:
+            known = ", ".join(sorted(_FORMATS_BY_SUFFIX))
+            message = f"files {suffix[:16]!a} cannot be translated, but these: {known}"
+            raise UnsupportedFormat(message, field="file")
+        return _FORMATS_BY_SUFFIX[suffix]
+    return next((each for each in FORMATS if each.looks_like(content)), FORMATS[0])

@@ -1,0 +1,166 @@
+import logging
+import threading
+from collections import Counter
+
+import pytest
+
+from service.errors import InvalidRequest, Overloaded, StoreUnavailable
+from service.jobs import Jobs
+
+TIMEOUT_SECONDS = 30
+
+
+class Counting:
+    """Work of three chunks, each of which waits until the test lets it go on."""
+
+    def __init__(self) -> None:
+        self.ran: Counter[tuple[str, int]] = Counter()
+        self.finished: dict[str, list[int]] = {}
+        self.begun: dict[tuple[str, int], threading.Event] = {}
+        self.may_end = threading.Event()
+        self.may_end.set()
+        self.failures: dict[str, list[Exception]] = {}
+
+    def plan(self, id: str) -> list[int]:
+        return [10, 10, 5]
+
+    def run(self, id: str, chunk: int, check) -> int:
+        self.ran[id, chunk] += 1
+        self.begun.setdefault((id, chunk), threading.Event()).set()
+        if self.failures.get(id):
+            raise self.failures[id].pop()
+        while not self.may_end.wait(0.01):
+            check()
+        return chunk
+
+    def finish(self, id: str, results: list[int]) -> None:
+        self.finished[id] = results
+
+    def await_chunk(self, id: str, chunk: int) -> None:
+        event = self.begun.setdefault((id, chunk), threading.Event())
+        assert event.wait(TIMEOUT_SECONDS)
+
+
+def await_state(jobs: Jobs, id: str, *states: str):
+    ticker = threading.Event()
+    for _ in range(20 * TIMEOUT_SECONDS):
+        status = jobs.status(id)
+        if status is not None and status.state in states:
+            return status
+        ticker.wait(0.05)
+    raise TimeoutError(f"{id} is {status}")
+
+
+@pytest.fixture(scope="module")
+def work() -> Counting:
+    return Counting()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("jobs")
+
+
+@pytest.fixture(scope="module")
+def jobs(work, folder):
+    """One for all tests, for it takes a second to launch."""
+    jobs = Jobs(folder)
+    jobs.register("count", work)
+    yield jobs
+    jobs.close()
+
+
+def test_job_runs_each_chunk_once_and_finishes_with_their_results(jobs, work):
+    jobs.submit("count", "plain")
+    jobs.submit("count", "plain")
+
+    status = await_state(jobs, "plain", "done", "failed")
+
+    assert (status.state, status.done, status.total) == ("done", 25, 25)
+    assert work.finished["plain"] == [0, 1, 2]
+    assert [work.ran["plain", chunk] for chunk in range(3)] == [1, 1, 1]
+    assert "plain" in jobs.ids("count")
+
+
+def test_progress_counts_what_is_done(jobs, work):
+    work.may_end.clear()
+    jobs.submit("count", "slow")
+    work.await_chunk("slow", 0)
+
+    assert (jobs.status("slow").state, jobs.status("slow").done) == ("running", 0)
+    work.may_end.set()
+    await_state(jobs, "slow", "done")
+
+
+def test_failure_is_told_and_leaves_others_alone(jobs, work):
+    work.failures["bad"] = [InvalidRequest("beam: 9 exceeds 4")]
+    jobs.submit("count", "bad")
+    jobs.submit("count", "good")
+
+    status = await_state(jobs, "bad", "failed", "done")
+
+    assert (status.state, status.code, status.message) == (
+        "failed",
+        "invalid_request",
+        "beam: 9 exceeds 4",
+    )
+    assert await_state(jobs, "good", "done", "failed").state == "done"
+
+
+def test_bug_tells_nothing_of_itself(jobs, work, caplog):
+    work.failures["bug"] = [KeyError("text of a user")]
+    jobs.submit("count", "bug")
+
+    status = await_state(jobs, "bug", "failed", "done")
+
+    assert (status.code, status.message) == ("internal_error", "internal error")
+
+
+def test_chunk_that_is_refused_for_overload_is_tried_again(jobs, work):
+    work.failures["refused"] = [Overloaded("too much is waiting")]
+    jobs.submit("count", "refused")
+
+    assert await_state(jobs, "refused", "done", "failed").state == "done"
+    assert work.ran["refused", 0] == 2
+
+
+def test_cancelled_job_stops_and_stays_so(jobs, work, caplog):
+    work.may_end.clear()
+    jobs.submit("count", "given-up")
+    work.await_chunk("given-up", 0)
+
+    jobs.cancel("given-up")
+    work.may_end.set()
+
+    assert jobs.status("given-up").state == "cancelled"
+    assert "given-up" not in work.finished
+    assert [r for r in caplog.records if r.levelno >= logging.WARNING] == []
+
+
+def test_queued_job_can_be_forgotten(jobs, work):
+    work.may_end.clear()
+    for id in ("first", "second", "third"):
+        jobs.submit("count", id)
+    work.await_chunk("first", 0)
+    work.await_chunk("second", 0)
+
+    assert jobs.status("third").state == "queued"
+    jobs.forget("third")
+    work.may_end.set()
+
+    assert jobs.status("third") is None
+    for id in ("first", "second"):
+        await_state(jobs, id, "done")
+    assert work.ran["third", 0] == 0
+
+
+def test_unknown_job_has_no_status(jobs):
+    assert jobs.status("unknown") is None
+    jobs.forget("unknown")
+
+
+def test_second_process_of_a_folder_is_refused(jobs, folder):
+    jobs.status("unknown")
+
+    with pytest.raises(StoreUnavailable, match="another process works on the jobs"):
+        Jobs(folder).status("unknown")
