@@ -12,17 +12,14 @@ import ipaddress
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, get_args
+from typing import Literal
 
 from service.errors import Forbidden, KeyRequired, QuotaExceeded, TextTooLong, Unauthorized
 from service.keyring import KeyRing
 from service.ledger import ANONYMOUS, Ledger
 from service.rates import Rates
+from service.scopes import KeyScope
 from service.store import Allowance, KeyRecord, Keys, Work
-
-KeyScope = Literal["translate", "documents", "glossaries", "evaluate", "admin"]
-SCOPES: tuple[KeyScope, ...] = get_args(KeyScope)
-"""What a key may be good for; `admin` includes all others."""
 
 MAX_FAILURES_PER_MINUTE = 10
 """Wrong keys of one address that are answered as such; those after them are answered as too
@@ -118,8 +115,9 @@ class Access:
         if record is None:
             self.rates.draw(_network(address), "wrong API keys", MAX_FAILURES_PER_MINUTE)
             raise Unauthorized("the API key is not one of this service")
-        if record.ends_before(self.ledger.now()):
-            raise Unauthorized(f"the API key {'was revoked' if record.revoked else 'has expired'}")
+        state = record.state(self.ledger.now())
+        if state != "good":
+            raise Unauthorized(f"the API key is {state}")
         if scope and not record.scopes & {scope, "admin"}:
             raise Forbidden(f"the API key is not for {scope}")
         return record

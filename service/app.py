@@ -94,7 +94,7 @@ def create_app(settings: Settings, library: Library | None = None) -> FastAPI:
     app.state.library = library or _library(settings)
     app.state.intake = Intake()
     app.state.limits = _limits(settings)
-    app.state.store = _store(settings)
+    app.state.store = Store(settings.data_folder, settings.database_url)
     app.state.access = _access(settings, app.state.store)
     app.state.jobs = _jobs(settings)
     app.state.documents = _documents(settings, app.state.library, app.state.jobs)
@@ -131,11 +131,6 @@ def _limits(settings: Settings) -> RequestLimits:
         max_tokens=settings.max_tokens,
         max_attention_characters=settings.max_attention_characters,
     )
-
-
-def _store(settings: Settings) -> Store:
-    url = settings.database.get_secret_value() if settings.database else None
-    return Store(settings.data_folder, url)
 
 
 def _access(settings: Settings, store: Store) -> Access:

@@ -1,4 +1,4 @@
-"""The `dragoman` command: serve, translate, evaluate, bundles, healthcheck.
+"""The `dragoman` command: serve, translate, evaluate, bundles, keys, healthcheck.
 
 Results go to stdout, everything else to stderr. Exit status: 0 done, 1 failed, 2 wrong
 usage, 130 interrupted. A failure is one sentence, without a trace.
@@ -22,7 +22,7 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from models.bundle import DamagedBundle
-from service import flags
+from service import flags, key_commands
 from service.errors import ServiceError
 from service.inventory import bundle_table, inspect_bundles, score_tables
 from service.settings import Settings
@@ -76,6 +76,7 @@ dragoman = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+dragoman.add_typer(key_commands.keys, name="keys")
 
 
 @dragoman.callback()
@@ -107,7 +108,7 @@ def serve(**given: object) -> None:
     Each flag is an environment variable too, and wins over it: --max-rows and
     DRAGOMAN_MAX_ROWS.
     """
-    settings = _settings(**given)
+    settings = flags.load_settings(**given)
     from service import app, logs, server  # noqa: PLC0415  # FastAPI, ONNX Runtime: slow to start
 
     logs.configure(settings.log_level, settings.log_format)
@@ -197,7 +198,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one parameter for each flag
 @dragoman.command("bundles")
 def list_bundles(bundles: flags.BundleFolder = None, as_json: flags.AsJson = False) -> None:
     """List the bundles and verify their files; exit status 1 if one is damaged."""
-    folder = _settings(bundles=bundles).bundles
+    folder = flags.load_settings(bundles=bundles).bundles
     listings = inspect_bundles(folder)
     if as_json:
         print(json.dumps([listing.fields() for listing in listings], indent=2))
@@ -219,7 +220,7 @@ def healthcheck(
     """Ask a server whether it is ready to translate; exit status 1 if not."""
     if url and not url.startswith(("http://", "https://")):
         raise typer.BadParameter("must begin with http:// or https://", param_hint="--url")
-    address = f"{url or _own_url(_settings())}".rstrip("/") + "/readyz"
+    address = f"{url or _own_url(flags.load_settings())}".rstrip("/") + "/readyz"
     # no proxy stands between a machine and itself
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
@@ -238,20 +239,13 @@ def _fail(message: str, status: int = 1) -> NoReturn:
     raise typer.Exit(status)
 
 
-def _settings(**given: object) -> Settings:
-    try:
-        return Settings.load(**given)
-    except ValueError as failure:
-        _fail(str(failure), status=2)
-
-
 def _own_url(settings: Settings) -> str:
     host = EVERY_ADDRESS.get(settings.host, settings.host)
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
 
 
 def _open_models(folder: Path | None) -> "closing[Models]":
-    settings = _settings(bundles=folder)
+    settings = flags.load_settings(bundles=folder)
     from service import engine  # noqa: PLC0415  # ONNX Runtime: slow to start
 
     options = engine.EngineOptions(

@@ -12,6 +12,7 @@ import typer
 from rich.markup import escape
 
 from service.settings import SECRETS, Settings
+from service.terminal import tell
 
 MAX_PENALTY = 10
 """The same as in a request."""
@@ -80,3 +81,12 @@ def with_a_flag_for_each_setting(command: Callable[..., None]) -> Callable[..., 
         )
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return command
+
+
+def load_settings(**given: object) -> Settings:
+    """Build the settings of a command; what is wrong with them ends it with status 2."""
+    try:
+        return Settings.load(**given)
+    except ValueError as failure:
+        tell(str(failure))
+        raise typer.Exit(2) from None

@@ -159,6 +159,11 @@ class Settings(BaseSettings):
         state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
         return Path(state) / "dragoman"
 
+    @property
+    def database_url(self) -> str | None:
+        """The secret itself."""
+        return self.database.get_secret_value() if self.database else None
+
     @classmethod
     def load(cls, **flags: Any) -> Self:  # noqa: ANN401  # each field has its own type
         """Build the settings from flags, the environment and the defaults.

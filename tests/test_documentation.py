@@ -64,13 +64,18 @@ def typer_of(package: str) -> Typer:
 
 
 def commands_of(package: str) -> dict:
-    return get_command(typer_of(package)).commands
+    """Return the commands by name; those of a group have both, such as `keys add`."""
+    commands = {}
+    for name, command in get_command(typer_of(package)).commands.items():
+        inner = getattr(command, "commands", None)
+        commands |= {f"{name} {i}": c for i, c in inner.items()} if inner else {name: command}
+    return commands
 
 
 def help_of(package: str, name: str) -> str:
     shown = CliRunner().invoke(
         typer_of(package),
-        [name, "--help"],
+        [*name.split(), "--help"],
         prog_name=CLIS[package],
         env={"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"},
     )
@@ -166,7 +171,8 @@ def test_quoted_commands_have_the_flags_they_are_given(path):
         for package, program in CLIS.items():
             for line in re.findall(rf"^(?:\S*/)?{program} (\w.*)$", block, re.MULTILINE):
                 name, *words = shlex.split(re.split(r"\s{3,}|\s[|<>]\s", line)[0])
-                command = commands_of(package).get(name)
+                commands = commands_of(package)
+                command = commands.get(name) or commands.get(f"{name} {words[0] if words else ''}")
                 flags = {flag for p in getattr(command, "params", []) for flag in p.opts}
                 given = {word for word in words if word.startswith("--")}
                 unknown += [line] if command is None or not given <= flags else []

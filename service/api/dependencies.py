@@ -10,8 +10,9 @@ from starlette.requests import ClientDisconnect
 
 import service.documents
 import service.engine
-from service.access import Access, Caller, KeyScope
+from service.access import Access, Caller
 from service.errors import Overloaded
+from service.scopes import KeyScope
 
 T = TypeVar("T")
 

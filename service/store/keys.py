@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from typing import Literal
 
 from sqlalchemy import (
     BigInteger,
@@ -83,9 +84,11 @@ class KeyRecord:
     last_used: datetime | None = None
     this_month: Work = Work()
 
-    def ends_before(self, now: datetime) -> bool:
-        """Whether it was revoked, or has expired."""
-        return self.revoked is not None or (self.expires is not None and self.expires <= now)
+    def state(self, now: datetime) -> Literal["good", "revoked", "expired"]:
+        """Tell whether it is good, and if not, why."""
+        if self.revoked is not None:
+            return "revoked"
+        return "expired" if self.expires is not None and self.expires <= now else "good"
 
 
 def month_of(now: datetime) -> str:

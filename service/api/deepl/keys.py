@@ -4,9 +4,10 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from service.access import Caller, KeyScope
+from service.access import Caller
 from service.api.bodies import Fields
 from service.api.dependencies import authorize
+from service.scopes import KeyScope
 
 
 class _With:
