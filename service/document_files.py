@@ -29,8 +29,8 @@ class Record:
     """What is known of a document from its arrival on; nothing of it changes."""
 
     file_name: str
-    suffix: str
-    """Of the format, with a dot."""
+    format: str
+    """Its name."""
     options: FormatOptions
     owner: str | None
     """Who alone may see it; None if whoever knows its id may."""

@@ -93,7 +93,7 @@ def examine(upload: Upload, library: Library, limits: DocumentLimits) -> Examine
     key = secrets.token_hex(32)
     record = Record(
         file_name=_plain(upload.file_name),
-        suffix=format.suffixes[0],
+        format=format.name,
         options=_format_options(upload, _find_source(upload, segments, library)),
         owner=upload.owner,
         key_sha256=sha256(key),

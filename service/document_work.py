@@ -13,7 +13,7 @@ from service.engine import (
     TranslationOptions,
     is_same_language,
 )
-from service.formats import Segment, Translated, find_format
+from service.formats import FORMATS_BY_NAME, Segment, Translated
 
 CHUNK_CHARACTERS = 16_000
 """Half a second of work for two cores: what a crash may lose, and how often progress is told."""
@@ -57,7 +57,7 @@ class DocumentWork:
     def finish(self, id: str, results: Sequence[None]) -> None:
         """Put the translations in the places of their segments."""
         record, upload = self._record(id), self._files.upload(id)
-        draft = find_format(record.suffix, upload).parse(upload, record.options)
+        draft = FORMATS_BY_NAME[record.format].parse(upload, record.options)
         translations = list(self._files.translations(id, len(results)))
         self._files.keep_result(id, draft.render(translations))
 

@@ -30,7 +30,7 @@ from service.document_intake import (
 from service.document_work import DocumentWork
 from service.engine import Library
 from service.errors import NotFound, NotReady, Overloaded, ServiceError
-from service.formats import FORMATS, find_format
+from service.formats import FORMATS, FORMATS_BY_NAME
 from service.jobs import Jobs, JobState, JobStatus
 
 __all__ = [
@@ -237,9 +237,9 @@ class Documents:
         return self._files.changed(id) + self._limits.keep_seconds
 
     def _describe(self, id: str, record: Record, status: JobStatus, key: str = "") -> Document:
-        format = find_format(record.suffix, b"")
+        format = FORMATS_BY_NAME[record.format]
         name = PurePath(record.file_name)
-        suffix = name.suffix or record.suffix
+        suffix = name.suffix or format.suffixes[0]
         return Document(
             id=id,
             key=key,

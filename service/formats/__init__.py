@@ -8,10 +8,11 @@ for, and what they do not translate they hand back as it was, as far as its form
 """
 
 from service.formats.draft import Draft, FormatOptions, Segment, Translated
-from service.formats.table import FORMATS, Format, find_format
+from service.formats.table import FORMATS, FORMATS_BY_NAME, Format, find_format
 
 __all__ = [
     "FORMATS",
+    "FORMATS_BY_NAME",
     "Draft",
     "Format",
     "FormatOptions",

@@ -32,6 +32,7 @@ FORMATS = (
 )
 
 
+FORMATS_BY_NAME = {format.name: format for format in FORMATS}
 _FORMATS_BY_SUFFIX = {suffix: format for format in FORMATS for suffix in format.suffixes}
 _REFUSED = {
     ".docm": "files with macros are not accepted",

@@ -74,6 +74,16 @@ def test_document_goes_up_and_its_translation_comes_down(client):
     )
 
 
+def test_document_stays_in_its_format(client):
+    cue = b"1\n00:00:01,000 --> 00:00:02,500\nYes.\n"
+
+    id = upload(client, cue, "a.srt").json()["id"]
+    result = client.get(f"/v1/documents/{id}/result")
+
+    assert result.content == cue.upper()
+    assert result.headers["Content-Type"] == "application/x-subrip"
+
+
 def test_queued_document_tells_so_and_has_no_result(client, jobs):
     jobs.is_held = True
 
