@@ -33,6 +33,7 @@ from service.jobs import Jobs
 from service.logs import RequestLog
 from service.settings import Settings
 from service.store import Allowance, Keys, Store
+from service.suggestions import Suggestions
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +99,9 @@ def create_app(settings: Settings, library: Library | None = None) -> FastAPI:
     app.state.access = _access(settings, app.state.store)
     app.state.jobs = _jobs(settings)
     app.state.documents = _documents(settings, app.state.library, app.state.jobs)
+    app.state.suggestions = (
+        Suggestions(settings.data_folder) if settings.suggestions == "on" else None
+    )
     # The last one added is the first one entered.
     app.add_middleware(
         BodyLimit,

@@ -136,6 +136,13 @@ class Settings(BaseSettings):
         float,
         Field(gt=0, description="Time for which a document is kept that nothing is done to."),
     ] = 86_400.0
+    suggestions: Annotated[
+        Literal["on", "off"],
+        Field(
+            description="Whether better translations that callers suggest are kept, in "
+            "suggestions.jsonl of the data folder."
+        ),
+    ] = "off"
     reload_seconds: Annotated[
         float,
         Field(ge=0, description="Time between looks for new bundles; 0 means only at SIGHUP."),

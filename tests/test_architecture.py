@@ -54,6 +54,7 @@ MAY_IMPORT = {
     "service.engine": LEAVES | {"models"},
     "service.evaluation": LEAVES | {"service.engine"},
     "service.store": LEAVES,
+    "service.suggestions": LEAVES,
     "service.ledger": {"service.store"},
     "service.keyring": LEAVES | {"service.ledger", "service.store"},
     "service.rates": LEAVES,
@@ -69,13 +70,15 @@ MAY_IMPORT = {
     "service.api.__init__": set(),
     "service.api.dialect": LEAVES,
     "service.api.dependencies": LEAVES
-    | {"service.access", "service.documents", "service.engine", "service.scopes"},
+    | {"service.access", "service.documents", "service.engine", "service.scopes"}
+    | {"service.suggestions"},
     "service.api.bodies": LEAVES,
     "service.api.texts": LEAVES | {"service.api.dependencies", "service.engine"},
     "service.api.failure": LEAVES,
     "service.api.native": NATIVE,
     "service.api.languages": set(),
-    "service.api.libretranslate": DIALECT | {"service.api.bodies", "service.api.languages"},
+    "service.api.libretranslate": DIALECT
+    | {"service.api.bodies", "service.api.languages", "service.suggestions"},
     "service.api.deepl": DIALECT
     | {"service.access", "service.api.bodies", "service.api.languages", "service.scopes"},
     "service.api.apertium": DIALECT | {"service.api.bodies", "service.api.languages"},

@@ -13,6 +13,7 @@ import service.engine
 from service.access import Access, Caller
 from service.errors import Overloaded
 from service.scopes import KeyScope
+from service.suggestions import Suggestions
 
 T = TypeVar("T")
 
@@ -73,11 +74,18 @@ async def _documents(request: Request) -> service.documents.Documents:
     return documents
 
 
+async def _suggestions(request: Request) -> Suggestions | None:
+    suggestions: Suggestions | None = request.app.state.suggestions
+    return suggestions
+
+
 Library = Annotated[service.engine.Library, Depends(_library)]
 Limits = Annotated[RequestLimits, Depends(_limits)]
 CurrentIntake = Annotated[Intake, Depends(_intake)]
 CurrentAccess = Annotated[Access, Depends(_access)]
 CurrentDocuments = Annotated[service.documents.Documents, Depends(_documents)]
+CurrentSuggestions = Annotated[Suggestions | None, Depends(_suggestions)]
+"""Where suggestions are kept, if any are taken."""
 
 
 async def _models(library: Library) -> AsyncIterator[service.engine.Models]:

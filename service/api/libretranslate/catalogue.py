@@ -5,7 +5,7 @@ from itertools import chain
 
 from pydantic import BaseModel, Field
 
-from service.api.dependencies import CurrentAccess, Limits, Models, ModelsAtWork
+from service.api.dependencies import CurrentAccess, CurrentSuggestions, Limits, Models, ModelsAtWork
 from service.api.languages import name_of
 from service.api.libretranslate.wording import dialect_router
 from service.engine import is_same_language
@@ -73,7 +73,7 @@ async def list_languages(models: Models) -> list[Language]:
 
 @router.get("/frontend/settings")
 async def read_frontend_settings(
-    models: Models, limits: Limits, access: CurrentAccess
+    models: Models, limits: Limits, access: CurrentAccess, suggestions: CurrentSuggestions
 ) -> FrontendSettings:
     """Tell a front end what this server allows."""
     codes = _targets_by_source(models)
@@ -88,7 +88,7 @@ async def read_frontend_settings(
             source=NamedLanguage(code=AUTO, name="Auto Detect"),
             target=NamedLanguage(code=target, name=name_of(target)),
         ),
-        suggestions=False,
+        suggestions=suggestions is not None,
         supportedFilesFormat=[],
     )
 

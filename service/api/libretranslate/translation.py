@@ -130,7 +130,7 @@ async def detect(
     """
     asked = parse(DetectFields, fields)
     texts = asked.q if isinstance(asked.q, list) else [asked.q]
-    _check_lengths(texts, limits)
+    check_lengths(texts, limits)
     return [_body(each) for each in await detect_texts(["\n".join(texts)], models)]
 
 
@@ -141,10 +141,15 @@ def _check(asked: TranslateFields, limits: RequestLimits) -> None:
             field="alternatives",
             limit=limits.max_alternatives,
         )
-    _check_lengths(asked.texts, limits)
+    check_lengths(asked.texts, limits)
 
 
-def _check_lengths(texts: list[str], limits: RequestLimits) -> None:
+def check_lengths(texts: list[str], limits: RequestLimits) -> None:
+    """Refuse texts that go beyond the limits, in the words of the original.
+
+    Raises:
+        InvalidRequest: there are too many, or one is too long.
+    """
     sizes = [(len(texts), limits.max_texts)]
     sizes += [(len(text), limits.max_text_characters) for text in texts]
     for size, limit in sizes:

@@ -1,6 +1,7 @@
 """The dialect of LibreTranslate: its answers, and its words for what goes wrong."""
 
 import io
+import json
 from urllib.parse import urlencode
 
 import pytest
@@ -333,3 +334,55 @@ def test_front_end_is_told_of_keys(keyed):
 
     assert (settings["apiKeys"], settings["keyRequired"]) == (True, True)
     assert keyed.get("/languages").status_code == 200
+
+
+SUGGESTION = {"q": "Tür\n", "s": "gate\tor \u2028door", **GERMAN}
+
+
+@pytest.fixture
+def suggesting(models, tmp_path):
+    app = create_app(Settings(suggestions="on", data=tmp_path / "data"), models)
+    with TestClient(app) as client:
+        yield client
+
+
+def test_suggestions_are_kept_whole(suggesting, tmp_path):
+    answers = [
+        suggesting.post("/suggest", json=SUGGESTION),
+        suggesting.post("/suggest", data={**SUGGESTION, "source": "auto"}),
+    ]
+
+    assert [answer.json() for answer in answers] == [{"success": True}] * 2
+    lines = (tmp_path / "data" / "suggestions.jsonl").read_bytes().split(b"\n")
+    kept = [json.loads(line) for line in lines if line]
+    expected = {"source": "de", "target": "en", "text": "Tür\n", "translation": SUGGESTION["s"]}
+    assert [{k: v for k, v in each.items() if k != "time"} for each in kept] == [expected] * 2
+    assert suggesting.get("/frontend/settings").json()["suggestions"] is True
+
+
+def test_suggestions_are_disabled_unless_wanted(client):
+    sentence = "Suggestions are disabled on this server"
+
+    assert refusal(client.post("/suggest", json=SUGGESTION)) == (403, sentence)
+    assert refusal(client.post("/suggest")) == (403, sentence)
+
+
+@pytest.mark.parametrize("field", ["q", "s", "source", "target"])
+def test_suggestion_lacks_nothing(suggesting, field):
+    answer = suggesting.post("/suggest", json={**SUGGESTION, field: ""})
+
+    assert refusal(answer) == (400, f"Invalid request: missing {field} parameter")
+
+
+def test_suggestion_is_for_languages_that_are_served(suggesting):
+    answer = suggesting.post("/suggest", json={**SUGGESTION, "target": "zz"})
+
+    assert refusal(answer) == (400, "zz is not supported")
+
+
+def test_description_is_of_these_routes_alone(client):
+    description = client.get("/spec").json()
+
+    assert description["openapi"].startswith("3.")
+    assert {"/translate", "/suggest"} <= set(description["paths"])
+    assert not any(path.startswith("/v") for path in description["paths"])
