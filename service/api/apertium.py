@@ -1,6 +1,6 @@
 """The dialect of Apertium APy, which OmegaT and Weblate speak."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from service.access import Caller
 from service.api.bodies import Fields, parse, query_parameters, request_body
 from service.api.dependencies import Limits, Models, ModelsAtWork, authorize, unless_gone
-from service.api.dialect import dialect
+from service.api.dialect import dialect, failures
 from service.api.languages import standard
 from service.api.texts import check_texts, detect_texts, translate_texts
 from service.engine import Markup, TranslationOptions
@@ -54,23 +54,11 @@ TranslatingCaller = Annotated[Caller, Depends(_translating)]
 """Who asks for translations, with his key in a field or a header; to be charged."""
 
 
-def _failure(description: str) -> dict[str, Any]:
-    return {"model": ErrorBody, "description": description}
-
-
 router = APIRouter(
     prefix="/apy",
     tags=["Apertium"],
     route_class=dialect(render),
-    responses={
-        400: _failure("The request cannot be served as it stands"),
-        401: _failure("The key is missing or unknown"),
-        403: _failure("The key is not for this"),
-        413: _failure("The text or the body is too large"),
-        429: _failure("Too many requests or characters; `Retry-After` says when to come back"),
-        503: _failure("Too much work is waiting, or the service is not ready"),
-        "default": _failure("Any other failure, in the same shape"),
-    },
+    responses=failures(ErrorBody, 400, 401, 403, 413, 429, 500, 503, 504),
 )
 
 

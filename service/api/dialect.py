@@ -14,6 +14,7 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -34,6 +35,31 @@ Render = Callable[[Request, ServiceError], Response]
 
 CLIENT_GONE = 499
 """Status in logs and metrics of a request whose client did not wait; nobody receives it."""
+
+
+Responses = dict[int | str, dict[str, Any]]
+"""Answers of a route by status, as FastAPI takes them for the description of the API."""
+
+_RETRY = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}}
+_STATUSES: Responses = {
+    400: {"description": "The request cannot be served as it stands"},
+    401: {"description": "The key is missing or unknown, has expired or was revoked"},
+    403: {"description": "The key is not good for this"},
+    404: {"description": "There is nothing by this name"},
+    409: {"description": "It is too early for this"},
+    413: {"description": "The body or a text is too large, or there are too many texts"},
+    415: {"description": "What was sent, or is asked for, is of a kind that is not served"},
+    429: {"description": "Too many requests, or the quota is used up", "headers": _RETRY},
+    456: {"description": "The quota of the key is used up"},
+    500: {"description": "The service failed; its log tells why, by the id of the request"},
+    503: {"description": "Too much is waiting, or the service begins or ends", "headers": _RETRY},
+    504: {"description": "It was not done in the time that was given"},
+}
+
+
+def failures(shape: type[BaseModel], *statuses: int) -> Responses:
+    """Return the description of failures in the shape of a dialect."""
+    return {status: {"model": shape, **_STATUSES[status]} for status in statuses}
 
 
 def dialect(render: Render) -> type[APIRoute]:

@@ -1,11 +1,11 @@
 """The shape of every failure of the native API, whatever module its route is in."""
 
 import json
-from typing import Any
 
 from fastapi import Request, Response
 from pydantic import BaseModel, Field
 
+from service.api.dialect import failures
 from service.errors import ServiceError
 
 
@@ -42,18 +42,5 @@ def render(request: Request, error: ServiceError) -> Response:
     return Response(body, error.status, media_type="application/json")
 
 
-FAILURES: dict[int | str, dict[str, Any]] = {
-    400: {"model": FailureBody, "description": "The request cannot be served as it stands"},
-    413: {
-        "model": FailureBody,
-        "description": "The body, a text or the number of texts is too large",
-    },
-    503: {
-        "model": FailureBody,
-        "description": "Too much work is waiting, or the service is shutting down",
-        "headers": {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}},
-    },
-    504: {"model": FailureBody, "description": "The deadline of the request passed"},
-    "default": {"model": FailureBody, "description": "Any other failure, in the same shape"},
-}
-"""What the routes of the native API may answer besides success, for their description."""
+FAILURES = failures(FailureBody, 400, 401, 403, 413, 429, 500, 503, 504)
+"""What any route of the native API that works for a caller may answer besides success."""

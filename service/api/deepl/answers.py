@@ -1,7 +1,6 @@
 """What all answers of this dialect share: the shape of a failure, and a trace id."""
 
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
@@ -9,6 +8,7 @@ from pydantic import BaseModel, Field
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.api.dialect import failures
 from service.errors import QuotaExceeded, ServiceError, Unauthorized, UnsupportedPair
 
 QUOTA_EXCEEDED = 456
@@ -24,21 +24,7 @@ class DeepLFailure(BaseModel):
     message: str = Field(examples=["Value for 'target_lang' not supported."])
 
 
-FAILURES: dict[int | str, dict[str, Any]] = {
-    400: {"model": DeepLFailure, "description": "The request cannot be served as it stands"},
-    403: {
-        "model": DeepLFailure,
-        "description": "No key, or one that is unknown or may not do this",
-    },
-    413: {"model": DeepLFailure, "description": "The body or a text is too large"},
-    429: {"model": DeepLFailure, "description": "The key has sent too many requests"},
-    QUOTA_EXCEEDED: {"model": DeepLFailure, "description": "The quota of the key is used up"},
-    503: {"model": DeepLFailure, "description": "Too much work is waiting, or the end is near"},
-    "default": {"model": DeepLFailure, "description": "Any other failure, in the same shape"},
-}
-NOT_FOUND: dict[int | str, dict[str, Any]] = {
-    404: {"model": DeepLFailure, "description": "There is nothing by this id"}
-}
+FAILURES = failures(DeepLFailure, 400, 403, 404, 413, 429, QUOTA_EXCEEDED, 500, 503, 504)
 
 
 def render(_: Request, error: ServiceError) -> Response:

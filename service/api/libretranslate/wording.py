@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, ValidationError
 from service.access import Caller
 from service.api.bodies import Fields
 from service.api.dependencies import authorize
-from service.api.dialect import dialect
+from service.api.dialect import dialect, failures
 from service.errors import InvalidRequest, KeyRequired, RateLimited, ServiceError, Unauthorized
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -22,6 +22,9 @@ class ErrorBody(BaseModel):
     """The answer to every request that failed."""
 
     error: str = Field(examples=["Invalid request: missing q parameter"])
+
+
+_FAILURES = failures(ErrorBody, 400, 403, 413, 429, 500, 503, 504)
 
 
 def render(request: Request, error: ServiceError) -> Response:
@@ -72,17 +75,3 @@ def _complaint(error: Mapping[str, Any]) -> str:
     if name == "format":
         return f"{str(value)[:_MAX_QUOTED_CHARACTERS]} format is not supported"
     return f"Invalid request: {name} parameter: {error['msg']}"
-
-
-def _failure(description: str) -> dict[str, Any]:
-    return {"model": ErrorBody, "description": description}
-
-
-_FAILURES: dict[int | str, dict[str, Any]] = {
-    400: _failure("The request cannot be served as it stands"),
-    403: _failure("The key is unknown, or not for this"),
-    413: _failure("The body is too large"),
-    429: _failure("Too many requests or characters; `Retry-After` says when to come back"),
-    503: _failure("Too much work is waiting, models are being loaded, or the service shuts down"),
-    "default": _failure("Any other failure, in the same shape"),
-}

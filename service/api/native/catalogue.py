@@ -4,10 +4,15 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.dependencies import Models
-from service.api.dialect import dialect
-from service.api.failure import FAILURES, render
+from service.api.dialect import dialect, failures
+from service.api.failure import FailureBody, render
 
-router = APIRouter(prefix="/v1", tags=["models"], route_class=dialect(render), responses=FAILURES)
+router = APIRouter(
+    prefix="/v1",
+    tags=["models"],
+    route_class=dialect(render),
+    responses=failures(FailureBody, 500, 503),
+)
 
 
 class Language(BaseModel):
