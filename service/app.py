@@ -17,6 +17,7 @@ from service.access import Access, AccessPolicy
 from service.api import (
     apertium,
     deepl,
+    description,
     documents,
     failure,
     libretranslate,
@@ -92,6 +93,7 @@ def create_app(settings: Settings, library: Library | None = None) -> FastAPI:
         redoc_url=None,
         lifespan=partial(_lifespan, settings.drain_seconds),
     )
+    app.openapi = partial(description.describe, app)  # type: ignore[method-assign]  # FastAPI's way
     app.state.library = library or _library(settings)
     app.state.intake = Intake()
     app.state.limits = _limits(settings)

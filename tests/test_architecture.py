@@ -74,6 +74,7 @@ MAY_IMPORT = {
     | {"service.suggestions"},
     "service.api.bodies": LEAVES,
     "service.api.texts": LEAVES | {"service.api.dependencies", "service.engine"},
+    "service.api.description": set(),
     "service.api.failure": LEAVES,
     "service.api.native": NATIVE,
     "service.api.languages": set(),

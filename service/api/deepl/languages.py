@@ -15,7 +15,7 @@ from service.api.dialect import dialect
 from service.api.languages import name_of
 from service.errors import InvalidRequest
 
-router = APIRouter(tags=["deepl"], route_class=dialect(render), responses=FAILURES)
+router = APIRouter(tags=["DeepL"], route_class=dialect(render), responses=FAILURES)
 
 VARIANTS: Mapping[str, Mapping[str, str]] = {
     "en": {"en-GB": "English (British)", "en-US": "English (American)"},

@@ -23,7 +23,7 @@ MAX_GLOSSARIES = 5
 SPLITS: Mapping[str, SplitMode] = {"0": "lines", "1": "sentences", "nonewlines": "nonewlines"}
 """How a text is cut into sentences, in the words of the engine."""
 
-router = APIRouter(tags=["deepl"], route_class=dialect(render), responses=FAILURES)
+router = APIRouter(tags=["DeepL"], route_class=dialect(render), responses=FAILURES)
 
 
 def _spelled_out(value: object) -> object:

@@ -12,7 +12,7 @@ from service.api.dialect import dialect
 NO_LIMIT = 1_000_000_000_000
 """What DeepL tells callers without a limit; its clients leave out counts that have none."""
 
-router = APIRouter(tags=["deepl"], route_class=dialect(render), responses=FAILURES)
+router = APIRouter(tags=["DeepL"], route_class=dialect(render), responses=FAILURES)
 
 
 class DeepLUsage(BaseModel):
