@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from service.access import Caller
 from service.api.dependencies import CurrentDocuments, CurrentIntake, Limits, authorize
-from service.api.dialect import dialect
+from service.api.dialect import dialect, failures
 from service.api.failure import FAILURES, Failure, FailureBody, describe, render
 from service.documents import AUTO, Document, DocumentOptions, DocumentState, Result, Upload
 from service.errors import InvalidRequest, Overloaded
@@ -114,7 +114,7 @@ async def submit_document(
     return body
 
 
-@router.get("/{id}")
+@router.get("/{id}", responses=failures(FailureBody, 404))
 async def find_document(
     id: str, request: Request, response: Response, documents: CurrentDocuments
 ) -> DocumentBody:
@@ -134,7 +134,7 @@ async def find_document(
             "content": {"application/octet-stream": {"schema": {"type": "string"}}},
             "description": "The translated file, of the type of its format",
         },
-        409: {"model": FailureBody, "description": "It is not done yet"},
+        **failures(FailureBody, 404, 409),
     },
 )
 async def read_document(id: str, request: Request, documents: CurrentDocuments) -> Response:
@@ -143,7 +143,7 @@ async def read_document(id: str, request: Request, documents: CurrentDocuments) 
     return file_response(await documents.read(id, owner=caller.id or None))
 
 
-@router.delete("/{id}", status_code=204)
+@router.delete("/{id}", status_code=204, responses=failures(FailureBody, 404))
 async def delete_document(id: str, request: Request, documents: CurrentDocuments) -> None:
     """Stop translating a document, if it is under way, and remove all that is kept of it."""
     caller = await _caller(request)
