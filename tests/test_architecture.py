@@ -75,7 +75,7 @@ MAY_IMPORT = {
     "service.api.bodies": LEAVES,
     "service.api.texts": LEAVES | {"service.api.dependencies", "service.engine"},
     "service.api.description": set(),
-    "service.api.failure": LEAVES,
+    "service.api.failure": LEAVES | {"service.api.dialect"},
     "service.api.native": NATIVE,
     "service.api.languages": set(),
     "service.api.libretranslate": DIALECT
