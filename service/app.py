@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -75,6 +76,17 @@ FORM_BYTES = 65_536
 """What the form around a file may add to it."""
 
 
+CORS = {
+    "allow_methods": ["GET", "POST", "PUT", "PATCH", "DELETE"],
+    "allow_headers": ["Authorization", "X-API-Key", "X-Request-Id", "traceparent", "tracestate"],
+    "expose_headers": [
+        *("Retry-After", "Server-Timing", "X-Model-Version", "X-Request-Id", "X-Trace-ID"),
+        *("Content-Disposition", "WWW-Authenticate"),
+    ],
+}
+"""What pages of other origins may send and see. No cookies: there are none."""
+
+
 def create_app(settings: Settings, library: Library | None = None) -> FastAPI:
     """Build the application around a library of models.
 
@@ -112,6 +124,8 @@ def create_app(settings: Settings, library: Library | None = None) -> FastAPI:
         uploads=UPLOADS,
     )
     app.add_middleware(Settlement)
+    if settings.cors_origins:
+        app.add_middleware(CORSMiddleware, allow_origins=settings.origins, **CORS)
     app.add_middleware(PageHeaders)
     app.add_middleware(deepl.TraceId)
     app.add_middleware(RequestLog)
@@ -132,6 +146,7 @@ def _limits(settings: Settings) -> RequestLimits:
     return RequestLimits(
         max_texts=settings.max_texts,
         max_text_characters=settings.max_text_characters,
+        max_characters=settings.max_characters,
         max_beam=settings.max_beam,
         max_alternatives=settings.max_alternatives,
         max_tokens=settings.max_tokens,

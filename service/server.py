@@ -9,6 +9,7 @@ as no request is under way, or after `drain_seconds`; a second signal ends it at
 `dragoman serve` calls `serve`, and this module is the only one that knows uvicorn.
 """
 
+import ipaddress
 import logging
 import signal
 import socket
@@ -27,6 +28,9 @@ log = logging.getLogger(__name__)
 
 LAST_GRACE_SECONDS = 1
 """Given to requests that are cancelled at the end, to answer."""
+
+MAX_HEAD_BYTES = 65_536
+"""Of the first line and the headers of a request; it is answered with 400 beyond them."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -49,21 +53,40 @@ def serve(app: FastAPI, settings: Settings) -> None:
     Raises:
         DamagedBundle: of some name no bundle can be loaded.
         FileNotFoundError: there is no bundle to serve.
-        OSError: the address cannot be listened on.
+        OSError: the address cannot be listened on, or the store of keys not be opened.
     """
+    if settings.keys != "off":
+        app.state.store.open()
     listening = listen(settings.host, settings.port)
-    config = uvicorn.Config(
+    if settings.keys == "off" and not _is_loopback(settings.host):
+        log.warning("everyone who reaches this address can translate: DRAGOMAN_KEYS is off")
+    with listening:
+        DrainingServer(configuration(app, settings), app, settings.drain_seconds).run([listening])
+    started = app.state.library.started
+    if started.done():
+        started.result()  # raises what kept the models from being loaded
+
+
+def configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """Return what uvicorn is to do; where it listens is not part of it."""
+    return uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
         server_header=False,
+        http="h11",  # whatever else is installed: it has the limit
+        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+        ws="none",
+        forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=LAST_GRACE_SECONDS,
     )
-    with listening:
-        DrainingServer(config, app, settings.drain_seconds).run([listening])
-    started = app.state.library.started
-    if started.done():
-        started.result()  # raises what kept the models from being loaded
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class DrainingServer(uvicorn.Server):

@@ -27,6 +27,21 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535, description="Port to listen on; 0 picks one.")] = (
         8000
     )
+    cors_origins: Annotated[
+        str,
+        Field(
+            pattern=r"^(\*|https?://[^/,\s]+(,https?://[^/,\s]+)*)?$",
+            description="Origins whose pages may call, such as https://one.example, separated "
+            "by commas; * for all.",
+        ),
+    ] = ""
+    trusted_proxies: Annotated[
+        str,
+        Field(
+            description="Addresses or networks, separated by commas, whose X-Forwarded-For is "
+            "believed; * for all."
+        ),
+    ] = "127.0.0.1,::1"
     bundles: Annotated[Path, Field(description="Folder that holds the published bundles.")] = (
         BUNDLES
     )
@@ -101,6 +116,9 @@ class Settings(BaseSettings):
     ] = 0
     max_texts: Annotated[int, Field(ge=1, description="Texts in one request.")] = 256
     max_text_characters: Annotated[int, Field(ge=1, description="Characters in one text.")] = 50_000
+    max_characters: Annotated[
+        int, Field(ge=1, description="Characters in all texts of one request.")
+    ] = 250_000
     max_body_bytes: Annotated[int, Field(ge=1, description="Bytes in the body of a request.")] = (
         1_048_576
     )
@@ -157,6 +175,11 @@ class Settings(BaseSettings):
     log_format: Annotated[
         Literal["json", "console"], Field(description="JSON lines, or lines for a person to read.")
     ] = "json"
+
+    @property
+    def origins(self) -> list[str]:
+        """Those of `cors_origins`."""
+        return self.cors_origins.split(",") if self.cors_origins else []
 
     @property
     def data_folder(self) -> Path:

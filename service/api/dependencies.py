@@ -24,6 +24,7 @@ class RequestLimits:
 
     max_texts: int
     max_text_characters: int
+    max_characters: int
     max_beam: int
     max_alternatives: int
     max_tokens: int

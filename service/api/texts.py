@@ -19,15 +19,20 @@ there, so that a long request neither fills the waiting line nor is refused by i
 T = TypeVar("T")
 
 
-def check_number(texts: Sequence[str], limits: RequestLimits) -> None:
-    """Refuse more texts than the limit.
+def check_totals(texts: Sequence[str], limits: RequestLimits) -> None:
+    """Refuse more texts than the limit, or more characters in all.
 
     Raises:
-        TooLarge: there are more.
+        TextTooLong: there are more characters.
+        TooLarge: there are more texts.
     """
     if len(texts) > limits.max_texts:
         message = f"text: {len(texts)} texts exceed {limits.max_texts}"
         raise TooLarge(message, field="text", limit=limits.max_texts)
+    most, characters = limits.max_characters, sum(map(len, texts))
+    if characters > most:
+        message = f"text: {characters} characters in all exceed {most}"
+        raise TextTooLong(message, field="text", limit=most)
 
 
 def check_length(texts: Sequence[str], i: int, limits: RequestLimits) -> TextTooLong | None:
@@ -43,10 +48,10 @@ def check_texts(texts: Sequence[str], limits: RequestLimits) -> None:
     """Refuse texts that go beyond the limits.
 
     Raises:
-        TextTooLong: one has too many characters.
+        TextTooLong: one has too many characters, or all of them have.
         TooLarge: there are too many.
     """
-    check_number(texts, limits)
+    check_totals(texts, limits)
     for i in range(len(texts)):
         if failure := check_length(texts, i, limits):
             raise failure

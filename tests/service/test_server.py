@@ -13,7 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.api.dependencies import Intake
-from service.server import DrainingServer, listen, serve
+from service.server import MAX_HEAD_BYTES, DrainingServer, configuration, listen, serve
 from service.settings import Settings
 
 TIMEOUT_SECONDS = 5
@@ -41,9 +41,11 @@ class EmptyLibrary:
 class WatchedServer(DrainingServer):
     """Says when it listens."""
 
-    def __init__(self, app: FastAPI, drain_seconds: float) -> None:
-        config = uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=0)
-        super().__init__(config, app, drain_seconds)
+    def __init__(
+        self, app: FastAPI, drain_seconds: float, config: uvicorn.Config | None = None
+    ) -> None:
+        plain = uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=0)
+        super().__init__(config or plain, app, drain_seconds)
         self.is_listening = threading.Event()
 
     async def startup(self, sockets=None) -> None:
@@ -51,8 +53,12 @@ class WatchedServer(DrainingServer):
         self.is_listening.set()
 
     @property
+    def address(self) -> tuple[str, int]:
+        return "127.0.0.1", self.servers[0].sockets[0].getsockname()[1]
+
+    @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.servers[0].sockets[0].getsockname()[1]}"
+        return f"http://127.0.0.1:{self.address[1]}"
 
 
 @pytest.fixture
@@ -207,3 +213,55 @@ def test_answers_do_not_wait_for_what_the_client_has_received():
             accepted, _ = listening.accept()
         with accepted:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+class FakeStore:
+    """A store that is opened, or cannot be."""
+
+    def __init__(self, failure: OSError | None = None) -> None:
+        self._failure = failure
+
+    def open(self) -> None:
+        if self._failure:
+            raise self._failure
+
+
+def test_server_that_needs_keys_does_not_start_without_its_store(app):
+    app.state.store = FakeStore(PermissionError(13, "Permission denied", "data"))
+
+    with pytest.raises(PermissionError, match="data"):
+        serve(app, Settings(port=0, keys="required"))
+
+
+@pytest.mark.parametrize(
+    ("host", "keys", "is_told"),
+    [
+        ("127.0.0.1", "off", False),
+        ("localhost", "off", False),
+        ("0.0.0.0", "off", True),
+        ("0.0.0.0", "optional", False),
+    ],
+)
+def test_server_that_others_reach_without_keys_says_so(app, caplog, host, keys, is_told):
+    app.state.store = FakeStore()
+    app.state.library.started.set_exception(FileNotFoundError("there is no bundle"))
+
+    with pytest.raises(FileNotFoundError):
+        serve(app, Settings(port=0, host=host, keys=keys))
+
+    assert ("everyone who reaches this address can translate" in caplog.text) == is_told
+
+
+def test_endless_headers_are_refused_and_others_served(app):
+    server = WatchedServer(app, drain_seconds=0, config=configuration(app, Settings(port=0)))
+    running = start(server)
+
+    with socket.create_connection(server.address, TIMEOUT_SECONDS) as client:
+        client.sendall(b"GET /intake HTTP/1.1\r\nX: " + b"a" * 2 * MAX_HEAD_BYTES)
+        refusal = client.recv(100)
+    answer = httpx2.get(server.url + "/intake")
+
+    assert refusal.startswith(b"HTTP/1.1 400")
+    assert answer.status_code == 200
+    server.handle_exit(15, None)
+    running.join(TIMEOUT_SECONDS)

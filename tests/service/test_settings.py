@@ -129,3 +129,16 @@ def test_data_lies_where_it_is_told(monkeypatch, tmp_path):
     monkeypatch.setenv("DRAGOMAN_DATA", str(tmp_path))
 
     assert Settings.load().data_folder == tmp_path
+
+
+@pytest.mark.parametrize("origins", ["", "*", "https://a.example", "http://a.example:1,https://b"])
+def test_origins_are_those_of_browsers(origins):
+    assert ",".join(Settings(cors_origins=origins).origins) == origins
+
+
+@pytest.mark.parametrize(
+    "origins", ["a.example", "https://a.example/", "https://a, https://b", ","]
+)
+def test_what_no_browser_sends_as_an_origin_is_refused(origins):
+    with pytest.raises(ValueError, match="--cors-origins: String should match"):
+        Settings.load(cors_origins=origins)

@@ -148,9 +148,9 @@ def check_lengths(texts: list[str], limits: RequestLimits) -> None:
     """Refuse texts that go beyond the limits, in the words of the original.
 
     Raises:
-        InvalidRequest: there are too many, or one is too long.
+        InvalidRequest: there are too many, or one is too long, or all of them are.
     """
-    sizes = [(len(texts), limits.max_texts)]
+    sizes = [(len(texts), limits.max_texts), (sum(map(len, texts)), limits.max_characters)]
     sizes += [(len(text), limits.max_text_characters) for text in texts]
     for size, limit in sizes:
         if size > limit:

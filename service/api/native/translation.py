@@ -18,7 +18,7 @@ from service.api.failure import FAILURES, FailureBody, describe, render
 from service.api.native.inputs import AUTO, Texts
 from service.api.native.options import Options, TermBody, check, engine_options
 from service.api.native.results import TranslationBody
-from service.api.texts import check_length, check_number, detect_texts, translate_each
+from service.api.texts import check_length, check_totals, detect_texts, translate_each
 from service.engine import Detection, Term, Translation
 from service.errors import InvalidRequest, ServiceError
 
@@ -54,7 +54,7 @@ async def translate(
     A text that fails has an `error` in the place of its translation; the request fails only if
     all of its texts do, and for the same reason.
     """
-    check_number(body.text, limits)
+    check_totals(body.text, limits)
     check(body, body.text, limits)
     caller.charge(sum(map(len, body.text)))
     detections, outcomes = await unless_gone(request, _translate_all(body, models, limits))
