@@ -31,6 +31,8 @@ from service.api.settlement import Settlement
 from service.document_files import DocumentFiles
 from service.documents import DocumentLimits, Documents
 from service.engine import EngineOptions, Library
+from service.entries import GlossaryLimits
+from service.glossaries import Glossaries
 from service.jobs import Jobs
 from service.logs import RequestLog
 from service.settings import Settings
@@ -110,6 +112,7 @@ def create_app(settings: Settings, library: Library | None = None) -> FastAPI:
     app.state.intake = Intake()
     app.state.limits = _limits(settings)
     app.state.store = Store(settings.data_folder, settings.database_url)
+    app.state.glossaries = Glossaries(app.state.store, _glossary_limits(settings))
     app.state.access = _access(settings, app.state.store)
     app.state.jobs = _jobs(settings)
     app.state.documents = _documents(settings, app.state.library, app.state.jobs)
@@ -151,6 +154,14 @@ def _limits(settings: Settings) -> RequestLimits:
         max_alternatives=settings.max_alternatives,
         max_tokens=settings.max_tokens,
         max_attention_characters=settings.max_attention_characters,
+    )
+
+
+def _glossary_limits(settings: Settings) -> GlossaryLimits:
+    return GlossaryLimits(
+        max_glossaries=settings.max_glossaries,
+        max_entries=settings.max_glossary_entries,
+        max_term_characters=settings.max_term_characters,
     )
 
 

@@ -161,6 +161,13 @@ class Settings(BaseSettings):
             "suggestions.jsonl of the data folder."
         ),
     ] = "off"
+    max_glossaries: Annotated[int, Field(ge=0, description="Glossaries of one caller.")] = 1000
+    max_glossary_entries: Annotated[
+        int, Field(ge=1, description="Entries of a glossary, in all of its dictionaries.")
+    ] = 10_000
+    max_term_characters: Annotated[
+        int, Field(ge=1, description="Characters in either side of an entry of a glossary.")
+    ] = 256
     reload_seconds: Annotated[
         float,
         Field(ge=0, description="Time between looks for new bundles; 0 means only at SIGHUP."),

@@ -52,6 +52,8 @@ MAY_IMPORT = {
     },
     "service.logs": LEAVES,
     "service.engine": LEAVES | {"models"},
+    "service.entries": LEAVES | {"service.engine"},
+    "service.glossaries": LEAVES | {"service.engine", "service.entries", "service.store"},
     "service.evaluation": LEAVES | {"service.engine"},
     "service.store": LEAVES,
     "service.suggestions": LEAVES,
@@ -70,8 +72,14 @@ MAY_IMPORT = {
     "service.api.__init__": set(),
     "service.api.dialect": LEAVES,
     "service.api.dependencies": LEAVES
-    | {"service.access", "service.documents", "service.engine", "service.scopes"}
-    | {"service.suggestions"},
+    | {
+        "service.access",
+        "service.documents",
+        "service.engine",
+        "service.glossaries",
+        "service.scopes",
+        "service.suggestions",
+    },
     "service.api.bodies": LEAVES,
     "service.api.texts": LEAVES | {"service.api.dependencies", "service.engine"},
     "service.api.description": set(),
@@ -81,7 +89,13 @@ MAY_IMPORT = {
     "service.api.libretranslate": DIALECT
     | {"service.api.bodies", "service.api.languages", "service.suggestions"},
     "service.api.deepl": DIALECT
-    | {"service.access", "service.api.bodies", "service.api.languages", "service.scopes"},
+    | {
+        "service.access",
+        "service.api.bodies",
+        "service.api.languages",
+        "service.glossaries",
+        "service.scopes",
+    },
     "service.api.apertium": DIALECT | {"service.api.bodies", "service.api.languages"},
     "service.api.documents": NATIVE | {"service.access", "service.documents"},
     "service.api.operations": DIALECT,

@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect
 
 import service.documents
 import service.engine
+import service.glossaries
 from service.access import Access, Caller
 from service.errors import Overloaded
 from service.scopes import KeyScope
@@ -80,10 +81,16 @@ async def _suggestions(request: Request) -> Suggestions | None:
     return suggestions
 
 
+async def _glossaries(request: Request) -> service.glossaries.Glossaries:
+    glossaries: service.glossaries.Glossaries = request.app.state.glossaries
+    return glossaries
+
+
 Library = Annotated[service.engine.Library, Depends(_library)]
 Limits = Annotated[RequestLimits, Depends(_limits)]
 CurrentIntake = Annotated[Intake, Depends(_intake)]
 CurrentAccess = Annotated[Access, Depends(_access)]
+CurrentGlossaries = Annotated[service.glossaries.Glossaries, Depends(_glossaries)]
 CurrentDocuments = Annotated[service.documents.Documents, Depends(_documents)]
 CurrentSuggestions = Annotated[Suggestions | None, Depends(_suggestions)]
 """Where suggestions are kept, if any are taken."""

@@ -9,3 +9,5 @@ class Term:
 
     source: str
     target: str
+    is_case_sensitive: bool = False
+    """Whether the source must be written so; a sentence may begin with a capital in any case."""

@@ -5,6 +5,17 @@ them; `migrations` brings a database from any older state to the present one.
 """
 
 from service.store.database import Store
+from service.store.glossaries import DictionaryRecord, GlossaryRecord, GlossaryTable
 from service.store.keys import Allowance, KeyRecord, Keys, Work, month_of
 
-__all__ = ["Allowance", "KeyRecord", "Keys", "Store", "Work", "month_of"]
+__all__ = [
+    "Allowance",
+    "DictionaryRecord",
+    "GlossaryRecord",
+    "GlossaryTable",
+    "KeyRecord",
+    "Keys",
+    "Store",
+    "Work",
+    "month_of",
+]
