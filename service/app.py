@@ -205,6 +205,7 @@ def _engine_options(settings: Settings) -> EngineOptions:
         max_waiting_tokens=settings.max_waiting_tokens,
         max_wait_seconds=settings.max_wait_seconds,
         workers=settings.workers or None,
+        cache_sentences=settings.cache_sentences,
     )
 
 

@@ -25,6 +25,11 @@ QUEUE_SECONDS = Histogram(
     ["model", "priority"],
     buckets=(0.001, *_LATENCY_SECONDS),
 )
+CACHE = Counter(
+    "dragoman_cache_sentences_total",
+    "Sentences that were looked for in the cache, by outcome: hit or miss.",
+    ["model", "outcome"],
+)
 STEP_SECONDS = Histogram(
     "dragoman_step_seconds",
     "One run of the decoder graph over all rows, search included.",

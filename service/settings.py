@@ -95,6 +95,14 @@ class Settings(BaseSettings):
     max_wait_seconds: Annotated[
         float, Field(gt=0, description="Longest predicted wait at which new texts are accepted.")
     ] = 4.0
+    cache_sentences: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="Decoded sentences of each model that are remembered and not decoded "
+            "again; 0 remembers none.",
+        ),
+    ] = 10_000
     keys: Annotated[
         Literal["off", "optional", "required"],
         Field(

@@ -5,7 +5,7 @@
 A rendering is a whole text, made of one hypothesis for each sentence.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from models.tokenizer import Tokenizer
 from service.engine.alignment import TokenizedSentence, align
 from service.engine.hypothesis import EOS, FinishReason, Hypothesis
 from service.engine.preparation import Work
-from service.engine.translation import AlignedSpan, Sentence, SentenceAttention
+from service.engine.translation import AlignedSpan, FinishedSentence, Sentence, SentenceAttention
 
 # The worst comes last.
 _FINISH_REASONS: tuple[FinishReason, ...] = ("eos", "length", "repetition")
@@ -65,6 +65,20 @@ class Composer:
             self._render(work, [each[rank] if rank < len(each) else each[0] for each in spoken])
             for rank in ranks
         ]
+
+    def finish(self, work: Work, i: int, hypotheses: Sequence[Hypothesis]) -> FinishedSentence:
+        """Return one sentence by itself."""
+        [spoken] = self._speak_apart(hypotheses, 1)
+        sentence = self._describe(spoken.hypothesis, (0, 0), (0, 0))
+        return FinishedSentence(
+            i,
+            len(work.sources),
+            work.segmentation.spans(work.segmentation.sentences)[i],
+            spoken.text,
+            sentence.score,
+            sentence.confidence,
+            sentence.finish_reason,
+        )
 
     def tell_attention(
         self, work: Work, hypotheses: Sequence[Hypothesis]
@@ -148,12 +162,12 @@ class Composer:
 
 def mean_score(sentences: Sequence[Sentence]) -> float:
     """Return the mean of the scores by target tokens; 0 if there are none."""
-    return _mean((each.score, each.num_tokens) for each in sentences) or 0.0
+    return weighted_mean((each.score, each.num_tokens) for each in sentences) or 0.0
 
 
 def mean_confidence(sentences: Sequence[Sentence]) -> float | None:
     """Return the mean of the confidences by target tokens; None if there are none."""
-    return _mean(
+    return weighted_mean(
         (each.confidence, each.num_tokens) for each in sentences if each.confidence is not None
     )
 
@@ -164,7 +178,8 @@ def worst_reason(sentences: Sequence[Sentence]) -> FinishReason:
     return max(reasons, key=_FINISH_REASONS.index, default="eos")
 
 
-def _mean(weighted: Iterator[tuple[float, int]]) -> float | None:
+def weighted_mean(weighted: Iterable[tuple[float, int]]) -> float | None:
+    """Return the mean of values by their weights; None if there are none."""
     pairs = list(weighted)
     total = sum(weight for _, weight in pairs)
     return sum(value * weight for value, weight in pairs) / total if total else None

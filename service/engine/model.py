@@ -15,6 +15,7 @@ from models.bundle import Bundle, Direction, Score
 from models.tokenizer import EOS, Tokenizer
 from service import metrics
 from service.engine.batches import batch_maker
+from service.engine.cache import Cache
 from service.engine.device import DeviceChoice, Mode, choose_device, default_workers
 from service.engine.hypothesis import SearchOptions
 from service.engine.policy import Policy
@@ -50,6 +51,8 @@ class EngineOptions:
     """Source tokens that may wait at a model before texts are refused."""
     max_wait_seconds: float = 4.0
     """Longest predicted wait at which interactive texts are accepted."""
+    cache_sentences: int = 0
+    """Decoded sentences of each model that are remembered; 0 turns it off."""
     workers: int | None = None
     """Decoding threads of a model; None means as many as the device can use."""
 
@@ -142,7 +145,9 @@ def open_model(bundle: Bundle, options: EngineOptions) -> Model:
     fields = {"variant": sessions.variant, "shortlists": listed, "provider": sessions.provider}
     seconds = round(monotonic() - began, 3)
     log.info("model loaded", extra={"model": bundle.identity, **fields, "seconds": seconds})
-    translators = _translators(bundle, tokenizer, scheduler)
+    kept = options.cache_sentences
+    cache = Cache(scheduler, kept, bundle.identity) if kept else None
+    translators = _translators(bundle, tokenizer, scheduler, cache)
     return Model(bundle.path, _describe(bundle, sessions), translators, scheduler)
 
 
@@ -198,7 +203,9 @@ def _warm_up(scheduler: Scheduler, bundle: Bundle, max_rows: int) -> None:
     scheduler.forget_speed()
 
 
-def _translators(bundle: Bundle, tokenizer: Tokenizer, scheduler: Scheduler) -> list[Translator]:
+def _translators(
+    bundle: Bundle, tokenizer: Tokenizer, scheduler: Scheduler, cache: Cache | None
+) -> list[Translator]:
     manifest = bundle.manifest
     calibrations = {each.direction: each for each in manifest.calibrations}
     return [
@@ -211,6 +218,7 @@ def _translators(bundle: Bundle, tokenizer: Tokenizer, scheduler: Scheduler) -> 
             scheduler=scheduler,
             tag=manifest.target_tags.get(each.target),
             calibration=calibrations.get(each),
+            cache=cache,
         )
         for each in manifest.directions
     ]

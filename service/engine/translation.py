@@ -81,6 +81,69 @@ class Sentence:
     """Target tokens, the end of the sentence included if it came that far; at least 1."""
 
 
+@dataclass(frozen=True, slots=True)
+class FinishedSentence:
+    """One sentence of a text whose others may still be decoded.
+
+    What stands between the sentences of a text stays as it is, so a text may be put together from
+    its sentences in whatever order they come.
+    """
+
+    index: int
+    """Place among the sentences of the text, from 0."""
+    num_sentences: int
+    source_span: Span
+    text: str
+    """Its translation."""
+    score: float
+    """Length-normalised log-probability."""
+    confidence: float | None
+    """Probability that the translation is good; None if the bundle was not calibrated."""
+    finish_reason: FinishReason
+
+
+class TokenScore(NamedTuple):
+    """A token of a translation that was scored; the end of a sentence is one too."""
+
+    begin: int
+    """In the translation, as `end`; equal to it where the token stands for no character."""
+    end: int
+    log_probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceScore:
+    """One sentence of a translation that was scored."""
+
+    source_span: Span
+    target_span: Span
+    score: float
+    """Length-normalised log-probability, as that of a translation."""
+    log_probability: float
+    """Of all its tokens together."""
+    confidence: float | None
+    """Probability that it is good; None if the bundle was not calibrated."""
+    tokens: tuple[TokenScore, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What a model thinks of a translation that it was given."""
+
+    source: str
+    target: str
+    model: str
+    log_probability: float
+    """Of all tokens together, the ends of sentences included; natural logarithm."""
+    num_tokens: int
+    score: float
+    """The mean of the sentences' by their tokens."""
+    confidence: float | None
+    """The mean of the sentences' by their tokens."""
+    sentences: tuple[SentenceScore, ...]
+    """Those of the source with those of the translation, if there are as many; else one pair."""
+
+
 class AlignedSpan(NamedTuple):
     """A word of the source and a word of the translation that stand for each other."""
 

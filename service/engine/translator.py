@@ -7,30 +7,40 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
+from typing import TypeVar
 
 from models.bundle import Calibration, Decoding
 from models.tokenizer import Tokenizer
+from service.engine.cache import Cache
 from service.engine.composition import Composer, mean_confidence, mean_score, worst_reason
 from service.engine.hypothesis import Hypothesis
 from service.engine.preparation import Preparer, Work
 from service.engine.scheduler import Scheduler
-from service.engine.translation import Translation, TranslationOptions
+from service.engine.scoring import Scorer
+from service.engine.translation import FinishedSentence, Score, Translation, TranslationOptions
+from service.engine.waiting_line import Priority
 from service.errors import Overloaded
+
+T = TypeVar("T")
 
 # Texts that `translate_all` keeps in flight: enough to form groups of like length.
 _WINDOW_TEXTS = 1024
-# Longer texts are segmented and encoded in a thread, lest the event loop stand still.
+# Longer texts are prepared and composed in a thread, lest the event loop stand still.
 _INLINE_CHARACTERS = 10_000
+
+
+_Answers = list[Future[list[Hypothesis]]]
 
 
 @dataclass(frozen=True, slots=True)
 class _InFlight:
     work: Work
-    futures: list[Future[list[Hypothesis]]]
+    futures: _Answers
 
     @property
     def is_done(self) -> bool:
@@ -38,7 +48,7 @@ class _InFlight:
 
     def cancel(self) -> None:
         for future in self.futures:
-            future.cancel()
+            future.cancel()  # of those that are done nothing is left to cancel
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,8 @@ class Translator:
     """The token that opens the source and asks for the target language."""
     calibration: Calibration | None = None
     """How far its sentences can be trusted, if that was measured."""
+    cache: Cache | None = None
+    """What the scheduler found before, shared as it is."""
 
     async def translate(
         self, text: str, options: TranslationOptions = TranslationOptions()
@@ -70,19 +82,70 @@ class Translator:
             ModelFailure: decoding failed.
         """
         deadline = _deadline(options)
-        if len(text) > _INLINE_CHARACTERS:
-            work = await asyncio.to_thread(self._prepare, text, options)
-        else:
-            work = self._prepare(text, options)
+        work = await _off_loop(text, self._prepare, text, options)
+        begun = self._submit(work, options, options.priority, deadline)
+        try:
+            found = await asyncio.gather(*map(asyncio.wrap_future, begun.futures))
+        finally:
+            begun.cancel()
+        return await _off_loop(text, self._compose, work, found, options)
+
+    async def stream(
+        self, text: str, options: TranslationOptions = TranslationOptions()
+    ) -> AsyncGenerator[FinishedSentence | Translation]:
+        """Yield each sentence as soon as it is done, whatever their order, and the text at last.
+
+        Closing the generator gives up the other sentences.
+
+        Raises:
+            ServiceError: as for `translate`.
+        """
+        deadline = _deadline(options)
+        work = await _off_loop(text, self._prepare, text, options)
+        begun = self._submit(work, options, options.priority, deadline)
+        finished: asyncio.Queue[int] = asyncio.Queue()
+        try:
+            answers = [asyncio.wrap_future(future) for future in begun.futures]
+            for i, answer in enumerate(answers):
+                answer.add_done_callback(partial(_tell, finished, i))
+            for _ in answers:
+                i = await finished.get()
+                yield self._composer.finish(work, i, answers[i].result())
+            found = [answer.result() for answer in answers]
+        finally:
+            begun.cancel()
+        yield await _off_loop(text, self._compose, work, found, options)
+
+    async def score(
+        self, source: str, target: str, options: TranslationOptions = TranslationOptions()
+    ) -> Score:
+        """Return what the model thinks of a translation: the log-probability of its tokens.
+
+        Of the options, the length penalty, the priority and the deadline count.
+
+        Raises:
+            TextTooLong: the texts have different numbers of sentences, and are too long for one.
+            ServiceError: as for `translate`.
+        """
+        deadline = _deadline(options)
+        languages = self.source, self.target
+        scorer = Scorer(
+            languages, self.model, self.defaults, self.tokenizer, self.tag, self.calibration
+        )
+        longer = max(source, target, key=len)
+        pairs = await _off_loop(longer, scorer.prepare, source, target, options.length_penalty)
         futures = self.scheduler.submit(
-            work.sources, work.searches, priority=options.priority, deadline=deadline
+            [pair.source for pair in pairs],
+            [pair.search for pair in pairs],
+            priority=options.priority,
+            deadline=deadline,
         )
         try:
             found = await asyncio.gather(*map(asyncio.wrap_future, futures))
         finally:
             for future in futures:
-                future.cancel()  # of those that are done nothing is left to cancel
-        return self._compose(work, found, options)
+                future.cancel()
+        return await _off_loop(longer, scorer.compose, pairs, found)
 
     def translate_all(
         self, texts: Iterable[str], options: TranslationOptions = TranslationOptions()
@@ -104,7 +167,7 @@ class Translator:
         try:
             for text in texts:
                 work = self._prepare(text, options)
-                while (begun := self._begin(work, deadline, must_begin=not in_flight)) is None:
+                while (begun := self._begin(work, options, deadline, bool(in_flight))) is None:
                     yield self._finish(in_flight.popleft(), options)
                 in_flight.append(begun)
                 while in_flight and (in_flight[0].is_done or len(in_flight) == _WINDOW_TEXTS):
@@ -119,15 +182,25 @@ class Translator:
         """Finish what was accepted and stop the model, for its other directions too."""
         self.scheduler.close()
 
-    def _begin(self, work: Work, deadline: float | None, *, must_begin: bool) -> _InFlight | None:
+    def _begin(
+        self, work: Work, options: TranslationOptions, deadline: float | None, may_wait: bool
+    ) -> _InFlight | None:
         try:
-            futures = self.scheduler.submit(
-                work.sources, work.searches, priority="batch", deadline=deadline
-            )
+            return self._submit(work, options, "batch", deadline)
         except Overloaded:
-            if must_begin:
+            if not may_wait:
                 raise
             return None
+
+    def _submit(
+        self,
+        work: Work,
+        options: TranslationOptions,
+        priority: Priority,
+        deadline: float | None,
+    ) -> _InFlight:
+        decoder = self.cache if self.cache is not None and options.use_cache else self.scheduler
+        futures = decoder.submit(work.sources, work.searches, priority=priority, deadline=deadline)
         return _InFlight(work, futures)
 
     def _finish(self, each: _InFlight, options: TranslationOptions) -> Translation:
@@ -140,11 +213,14 @@ class Translator:
     def _prepare(self, text: str, options: TranslationOptions) -> Work:
         return Preparer(self.source, self.defaults, self.tokenizer, self.tag).prepare(text, options)
 
+    @property
+    def _composer(self) -> Composer:
+        return Composer(self.tokenizer, self.calibration)
+
     def _compose(
         self, work: Work, found: Sequence[list[Hypothesis]], options: TranslationOptions
     ) -> Translation:
-        composer = Composer(self.tokenizer, self.calibration)
-        rendering, *others = composer.compose(work, found, 1 + options.alternatives)
+        rendering, *others = self._composer.compose(work, found, 1 + options.alternatives)
         best = [each[0] for each in found]
         return Translation(
             text=rendering.text,
@@ -154,7 +230,7 @@ class Translator:
             score=mean_score(rendering.sentences),
             finish_reason=worst_reason(rendering.sentences),
             alternatives=[other.text for other in others],
-            attention=composer.tell_attention(work, best) if options.attention else None,
+            attention=self._composer.tell_attention(work, best) if options.attention else None,
             confidence=mean_confidence(rendering.sentences),
             sentences=rendering.sentences,
             alignment=rendering.alignment if options.alignment else None,
@@ -164,3 +240,14 @@ class Translator:
 def _deadline(options: TranslationOptions) -> float | None:
     seconds = options.deadline_seconds
     return None if seconds is None else monotonic() + seconds
+
+
+def _tell(finished: "asyncio.Queue[int]", i: int, _: object) -> None:
+    finished.put_nowait(i)
+
+
+async def _off_loop(text: str, work: Callable[..., T], *arguments: object) -> T:
+    """Call `work`, in a thread if the text that it works on is long."""
+    if len(text) > _INLINE_CHARACTERS:
+        return await asyncio.to_thread(work, *arguments)
+    return work(*arguments)

@@ -171,7 +171,9 @@ def test_flags_of_the_search_do_what_the_fields_of_a_request_do(run, pair, tiny_
     arguments = ("--from", pair[0], "--to", pair[1], "--json", "--attention")
     result = run("translate", *arguments, *search, "--coverage-penalty", 0.25, "guten morgen")
 
-    assert json.loads(result.stdout) == dataclasses.asdict(expected)
+    told = {name: x for name, x in dataclasses.asdict(expected).items() if x is not None}
+    # Spans are lists in JSON.
+    assert json.loads(result.stdout) == json.loads(json.dumps(told))
 
 
 def test_json_has_no_attention_unasked(run, pair):

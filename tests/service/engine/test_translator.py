@@ -273,6 +273,84 @@ def test_beam_wider_than_the_batch_is_refused(translator):
         translate(translator, TEXT, beam=17)
 
 
+async def collect(stream):
+    return [each async for each in stream]
+
+
+class HeldScheduler:
+    """Answers when it is told to, in whatever order."""
+
+    def submit(self, sources, options, *, priority, deadline):
+        self.futures = [Future() for _ in sources]
+        return self.futures
+
+
+def test_stream_yields_sentences_as_they_are_done_and_the_text_at_last(translator, tokenizer):
+    scheduler = HeldScheduler()
+    streaming = replace(translator, scheduler=scheduler)
+    words = ["Das", "Haus", "Katze"]
+    hypotheses = [Hypothesis(-i, tuple(tokenizer.encode(each))) for i, each in enumerate(words)]
+    text = " Eins.\n* * *\nZwei. Drei."
+
+    async def run():
+        stream = streaming.stream(text)
+        seen = []
+        for i in (2, 0, 1):
+            coming = asyncio.ensure_future(anext(stream))
+            await asyncio.sleep(0)
+            scheduler.futures[i].set_result([hypotheses[i]])
+            seen.append(await coming)
+        return seen, await collect(stream)
+
+    seen, [whole] = asyncio.run(run())
+
+    assert [(each.index, each.text, each.score) for each in seen] == [
+        (2, "Katze", -2),
+        (0, "Das", 0),
+        (1, "Haus", -1),
+    ]
+    assert {each.num_sentences for each in seen} == {3}
+    assert [text[slice(*each.source_span)] for each in seen] == ["Drei.", "Eins.", "Zwei."]
+    assert whole.text == " Das\n* * *\nHaus Katze"
+    assert [whole.text[slice(*each.target_span)] for each in whole.sentences] == words
+
+
+def test_stream_ends_in_what_translate_returns(translator):
+    whole = asyncio.run(collect(translator.stream(TEXT)))
+
+    assert whole[-1] == translate(translator, TEXT)
+    assert len(whole) == 3
+
+
+def test_stream_of_a_text_without_words_is_the_text(translator):
+    [only] = asyncio.run(collect(translator.stream(" * * ")))
+
+    assert only.text == " * * "
+
+
+def test_stream_that_is_closed_gives_up_its_sentences(translator):
+    scheduler = HeldScheduler()
+
+    async def run():
+        stream = replace(translator, scheduler=scheduler).stream(TEXT)
+        coming = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(0)
+        scheduler.futures[1].set_result([Hypothesis(0.0, ())])
+        await coming
+        await stream.aclose()
+
+    asyncio.run(run())
+
+    assert scheduler.futures[0].cancelled()
+
+
+def test_failure_of_a_sentence_ends_the_stream(translator, model):
+    model.fails = True
+
+    with pytest.raises(ModelFailure):
+        asyncio.run(collect(translator.stream(TEXT)))
+
+
 def test_model_failure_reaches_the_caller(translator, model):
     model.fails = True
 
