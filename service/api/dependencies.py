@@ -150,12 +150,21 @@ def _key_in_headers(request: Request) -> str | None:
     return request.headers.get("X-API-Key")
 
 
-async def _translating(request: Request) -> Caller:
-    return await authorize(request, None, "translate")
+class _For:
+    """Dependency: who asks, with his key in a header, refused before the fields are looked at."""
+
+    def __init__(self, scope: KeyScope) -> None:
+        self._scope = scope
+
+    async def __call__(self, request: Request) -> Caller:
+        return await authorize(request, None, self._scope)
 
 
-TranslatingCaller = Annotated[Caller, Depends(_translating)]
-"""Who asks for translations with his key in a header; to be charged."""
+TranslatingCaller = Annotated[Caller, Depends(_For("translate"))]
+"""Who asks for translations; to be charged. The first of a route's parameters: what comes before
+is answered to everyone."""
+DocumentsCaller = Annotated[Caller, Depends(_For("documents"))]
+GlossariesCaller = Annotated[Caller, Depends(_For("glossaries"))]
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:

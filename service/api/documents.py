@@ -6,8 +6,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Form, Request, Response, UploadFile
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from service.access import Caller
-from service.api.dependencies import CurrentDocuments, CurrentIntake, Limits, authorize
+from service.api.dependencies import CurrentDocuments, CurrentIntake, DocumentsCaller, Limits
 from service.api.dialect import dialect, failures
 from service.api.failure import FAILURES, Failure, FailureBody, describe, render
 from service.documents import AUTO, Document, DocumentOptions, DocumentState, Result, Upload
@@ -84,7 +83,8 @@ class DocumentBody(BaseModel):
         415: {"model": FailureBody, "description": "Files of this format cannot be translated"},
     },
 )
-async def submit_document(
+async def submit_document(  # noqa: PLR0913, PLR0917  # one parameter for each thing it is handed
+    caller: DocumentsCaller,
     form: Annotated[DocumentForm, Form(media_type="multipart/form-data")],
     request: Request,
     response: Response,
@@ -93,7 +93,6 @@ async def submit_document(
     intake: CurrentIntake,
 ) -> DocumentBody:
     """Upload a file; a job translates it."""
-    caller = await _caller(request)
     if not intake.is_open:
         raise Overloaded("the service is shutting down")
     if form.beam is not None and form.beam > limits.max_beam:
@@ -116,10 +115,13 @@ async def submit_document(
 
 @router.get("/{id}", responses=failures(FailureBody, 404))
 async def find_document(
-    id: str, request: Request, response: Response, documents: CurrentDocuments
+    caller: DocumentsCaller,
+    id: str,
+    request: Request,
+    response: Response,
+    documents: CurrentDocuments,
 ) -> DocumentBody:
     """Tell how far a document is."""
-    caller = await _caller(request)
     body = _body(request, await documents.find(id, owner=caller.id or None))
     if body.status in ("queued", "translating"):
         response.headers["Retry-After"] = str(POLL_SECONDS)
@@ -137,21 +139,15 @@ async def find_document(
         **failures(FailureBody, 404, 409),
     },
 )
-async def read_document(id: str, request: Request, documents: CurrentDocuments) -> Response:
+async def read_document(caller: DocumentsCaller, id: str, documents: CurrentDocuments) -> Response:
     """Download a translated file."""
-    caller = await _caller(request)
     return file_response(await documents.read(id, owner=caller.id or None))
 
 
 @router.delete("/{id}", status_code=204, responses=failures(FailureBody, 404))
-async def delete_document(id: str, request: Request, documents: CurrentDocuments) -> None:
+async def delete_document(caller: DocumentsCaller, id: str, documents: CurrentDocuments) -> None:
     """Stop translating a document, if it is under way, and remove all that is kept of it."""
-    caller = await _caller(request)
     await documents.delete(id, owner=caller.id or None)
-
-
-async def _caller(request: Request) -> Caller:
-    return await authorize(request, None, "documents")
 
 
 def _columns(names: str | None) -> tuple[str, ...]:

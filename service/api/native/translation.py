@@ -43,11 +43,11 @@ class TranslateResponse(BaseModel):
 
 @router.post("/translate", response_model_exclude_none=True)
 async def translate(
+    caller: TranslatingCaller,
     body: TranslateRequest,
     request: Request,
     models: ModelsAtWork,
     limits: Limits,
-    caller: TranslatingCaller,
 ) -> TranslateResponse:
     """Translate one text or several, each into one translation.
 
