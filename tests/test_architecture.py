@@ -87,7 +87,9 @@ MAY_IMPORT = {
     "service.api.native": NATIVE,
     "service.api.languages": set(),
     "service.api.libretranslate": DIALECT
-    | {"service.api.bodies", "service.api.languages", "service.suggestions"},
+    | {"service.api.bodies", "service.api.description", "service.api.downloads"}
+    | {"service.api.languages"}
+    | {"service.documents", "service.suggestions"},
     "service.api.deepl": DIALECT
     | {
         "service.access",
@@ -97,7 +99,9 @@ MAY_IMPORT = {
         "service.scopes",
     },
     "service.api.apertium": DIALECT | {"service.api.bodies", "service.api.languages"},
-    "service.api.documents": NATIVE | {"service.access", "service.documents"},
+    "service.api.downloads": {"service.documents"},
+    "service.api.documents": NATIVE
+    | {"service.access", "service.api.downloads", "service.documents"},
     "service.api.operations": DIALECT,
     "service.server": {"service.settings"},
     "service.terminal": set(),

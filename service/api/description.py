@@ -1,5 +1,6 @@
 """The description of all APIs in one OpenAPI document, with a tag for each."""
 
+import json
 from typing import Any
 
 from fastapi import FastAPI
@@ -39,3 +40,26 @@ def describe(app: FastAPI) -> dict[str, Any]:
             schemas.pop(name, None)
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def part(document: dict[str, Any], tag: str) -> dict[str, Any]:
+    """Return what a document says of the routes with a tag, and nothing else."""
+    paths = {
+        path: item
+        for path, item in document["paths"].items()
+        if any(tag in operation.get("tags", []) for operation in item.values())
+    }
+    schemas = document["components"]["schemas"]
+    used: dict[str, Any] = {}
+    while found := _named(schemas, {"paths": paths, "used": used}) - used.keys():
+        used |= {name: schemas[name] for name in found}
+    return document | {
+        "paths": paths,
+        "tags": [each for each in document["tags"] if each["name"] == tag],
+        "components": {"schemas": used},
+    }
+
+
+def _named(schemas: dict[str, Any], part: dict[str, Any]) -> set[str]:
+    text = json.dumps(part)
+    return {name for name in schemas if f'"#/components/schemas/{name}"' in text}

@@ -1,15 +1,15 @@
 """Documents in the native API: upload, look how far it is, download, delete."""
 
 from typing import Annotated
-from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Request, Response, UploadFile
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from service.api.dependencies import CurrentDocuments, CurrentIntake, DocumentsCaller, Limits
 from service.api.dialect import dialect, failures
+from service.api.downloads import file_response
 from service.api.failure import FAILURES, Failure, FailureBody, describe, render
-from service.documents import AUTO, Document, DocumentOptions, DocumentState, Result, Upload
+from service.documents import AUTO, Document, DocumentOptions, DocumentState, Upload
 from service.errors import InvalidRequest, Overloaded
 
 POLL_SECONDS = 1
@@ -170,10 +170,3 @@ def _body(request: Request, document: Document) -> DocumentBody:
         expires=document.expires,
         error=describe(request, document.failure) if document.failure else None,
     )
-
-
-def file_response(result: Result) -> Response:
-    """Answer with a file for the client to save, never to show."""
-    disposition = f"attachment; filename*=UTF-8''{quote(result.file_name, safe='')}"
-    headers = {"Content-Disposition": disposition}
-    return Response(result.content, media_type=result.media_type, headers=headers)

@@ -115,3 +115,15 @@ def test_form_of_curl_need_not_escape_anything(server, engine):
 
     with urllib.request.urlopen(f"{server}/translate", data=form) as answer:
         assert json.load(answer)["translatedText"] == engine("Grüße 😀", "de", "en")
+
+
+def test_file_is_translated_and_fetched(server, engine):
+    answer = httpx2.post(
+        f"{server}/translate_file",
+        files={"file": ("letter.txt", b"Guten Morgen.\n")},
+        data={"source": "de", "target": "en"},
+        timeout=60,
+    )
+
+    result = httpx2.get(answer.json()["translatedFileUrl"])
+    assert result.text == engine("Guten Morgen.", "de", "en") + "\n"

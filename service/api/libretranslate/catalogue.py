@@ -2,12 +2,16 @@
 
 from collections.abc import Iterable
 from itertools import chain
+from typing import Any
 
+from fastapi import Request
 from pydantic import BaseModel, Field
 
 from service.api.dependencies import CurrentAccess, CurrentSuggestions, Limits, Models, ModelsAtWork
+from service.api.description import part
 from service.api.languages import name_of
-from service.api.libretranslate.wording import dialect_router
+from service.api.libretranslate.wording import TAG, dialect_router
+from service.documents import suffixes
 from service.engine import is_same_language
 from service.errors import UnsupportedPair
 
@@ -81,7 +85,7 @@ async def read_frontend_settings(
     return FrontendSettings(
         apiKeys=access.policy.keys != "off",
         charLimit=limits.max_text_characters,
-        filesTranslation=False,
+        filesTranslation=True,
         frontendTimeout=FRONTEND_TIMEOUT_MILLISECONDS,
         keyRequired=access.policy.keys == "required",
         language=FrontendLanguages(
@@ -89,7 +93,7 @@ async def read_frontend_settings(
             target=NamedLanguage(code=target, name=name_of(target)),
         ),
         suggestions=suggestions is not None,
-        supportedFilesFormat=[],
+        supportedFilesFormat=suffixes(),
     )
 
 
@@ -97,6 +101,12 @@ async def read_frontend_settings(
 async def check_health(_: ModelsAtWork) -> Health:
     """Tell whether texts are translated now."""
     return Health()
+
+
+@router.get("/spec")
+async def read_spec(request: Request) -> dict[str, Any]:
+    """Return the description of these routes alone, in OpenAPI."""
+    return part(request.app.openapi(), TAG)
 
 
 def _targets_by_source(models: Models) -> dict[str, list[str]]:

@@ -15,6 +15,8 @@ from service.errors import InvalidRequest, KeyRequired, RateLimited, ServiceErro
 
 Model = TypeVar("Model", bound=BaseModel)
 
+TAG = "LibreTranslate"
+
 _MAX_QUOTED_CHARACTERS = 32
 
 
@@ -41,17 +43,28 @@ def render(request: Request, error: ServiceError) -> Response:
 
 
 async def _translating(request: Request, fields: Fields) -> Caller:
+    return await authorize(request, _key(fields), "translate")
+
+
+async def _with_files(request: Request, fields: Fields) -> Caller:
+    return await authorize(request, _key(fields), "documents")
+
+
+def _key(fields: dict[str, Any]) -> str | None:
     key = fields.get("api_key")
-    return await authorize(request, key if isinstance(key, str) else None, "translate")
+    return key if isinstance(key, str) else None
 
 
 TranslatingCaller = Annotated[Caller, Depends(_translating)]
 """Who asks for translations, with his key in a field or a header; to be charged."""
 
+CallerWithFiles = Annotated[Caller, Depends(_with_files)]
+"""Who asks for translations of files, likewise."""
+
 
 def dialect_router() -> APIRouter:
     """Return a router whose routes answer failures as this dialect does."""
-    return APIRouter(tags=["LibreTranslate"], route_class=dialect(render), responses=_FAILURES)
+    return APIRouter(tags=[TAG], route_class=dialect(render), responses=_FAILURES)
 
 
 def parse(model: type[Model], fields: dict[str, Any]) -> Model:
@@ -70,7 +83,7 @@ def _complaint(error: Mapping[str, Any]) -> str:
     name, value = error["loc"][0], error["input"]
     if name == "alternatives":
         return "Invalid request: alternatives parameter is not a number"
-    if error["type"] == "missing" or value in (None, "", []):
+    if name == "file" or error["type"] == "missing" or value in (None, "", []):
         return f"Invalid request: missing {name} parameter"
     if name == "format":
         return f"{str(value)[:_MAX_QUOTED_CHARACTERS]} format is not supported"
