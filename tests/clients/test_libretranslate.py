@@ -7,7 +7,7 @@ from urllib.error import HTTPError
 import httpx2
 import pytest
 from deep_translator import LibreTranslator
-from deep_translator.exceptions import ServerException
+from deep_translator.exceptions import AuthorizationException, ServerException
 from libretranslatepy import LibreTranslateAPI
 
 TEXT = "Guten Morgen.\n  Wie geht's? 100 % & mehr\n"
@@ -72,6 +72,27 @@ def test_deep_translator_raises_its_own_exception(server):
     translator = deep_translator(server, source="de", target="fr")
 
     with pytest.raises(ServerException):
+        translator.translate("Guten Morgen.")
+
+
+def test_libretranslatepy_sends_its_key(keyed_server, engine):
+    client = LibreTranslateAPI(keyed_server.url, keyed_server.make("translate"))
+
+    assert client.translate(TEXT, "de", "en") == engine(TEXT, "de", "en")
+
+
+def test_libretranslatepy_is_told_that_it_needs_a_key(keyed_server):
+    with pytest.raises(HTTPError) as caught:
+        LibreTranslateAPI(keyed_server.url).detect("a")
+
+    assert caught.value.code == 400
+    assert "get an API key" in json.load(caught.value)["error"]
+
+
+def test_deep_translator_knows_that_its_key_is_wrong(keyed_server):
+    translator = deep_translator(keyed_server.url, source="de", target="en")
+
+    with pytest.raises(AuthorizationException):
         translator.translate("Guten Morgen.")
 
 
