@@ -94,7 +94,9 @@ MAY_IMPORT = {
     | {
         "service.access",
         "service.api.bodies",
+        "service.api.downloads",
         "service.api.languages",
+        "service.documents",
         "service.glossaries",
         "service.scopes",
     },

@@ -1,17 +1,24 @@
 """The official `deepl` client for Python, as it is, against a real server."""
 
+import io
+import time
+from types import SimpleNamespace
+
 import deepl
 import pytest
-from deepl import http_client
+from deepl import http_client, translator
 
 KEY = "any"
 GUTEN_TAG, HAUS = "Guten Morgen. Wie geht es dir?", "Das Haus ist klein, aber schön."
 
 
 @pytest.fixture(autouse=True)
-def few_retries(monkeypatch):
-    """What can be retried would else be, five times, from a second on."""
+def impatience(monkeypatch):
+    """Else it would try five times what can be tried again, and look every 5 s for a document."""
     monkeypatch.setattr(http_client, "max_network_retries", 0)
+    monkeypatch.setattr(http_client, "min_connection_timeout", 30.0)
+    shortly = SimpleNamespace(time=time.time, sleep=lambda seconds: time.sleep(seconds / 100))
+    monkeypatch.setattr(translator, "time", shortly)
 
 
 @pytest.fixture
@@ -110,6 +117,63 @@ def test_text_beyond_the_limit_is_told(client):
 def test_route_that_is_not_offered_is_not_found(client):
     with pytest.raises(deepl.DeepLException, match="Not found, message: Not Found"):
         client.get_all_style_rules()
+
+
+def test_document_is_translated_and_downloaded(client, engine, tmp_path):
+    source, translated = tmp_path / "letter.txt", tmp_path / "brief.txt"
+    source.write_text(f"{GUTEN_TAG}\n\n{HAUS}\n", encoding="utf-8")
+
+    status = client.translate_document_from_filepath(
+        source, translated, source_lang="DE", target_lang="EN-US", formality="prefer_less"
+    )
+
+    assert (status.done, status.billed_characters) == (True, len(GUTEN_TAG) + len(HAUS))
+    lines = [engine(line, "de", "en") for line in (GUTEN_TAG, HAUS)]
+    assert translated.read_text(encoding="utf-8") == "{}\n\n{}\n".format(*lines)
+
+
+def test_document_of_a_bare_stream_is_taken_for_text(client, engine):
+    handle = client.translate_document_upload(io.BytesIO(HAUS.encode()), target_lang="EN-US")
+    assert client.translate_document_wait_until_done(handle).done
+    downloaded = io.BytesIO()
+
+    client.translate_document_download(handle, downloaded)
+
+    assert downloaded.getvalue().decode() == engine(HAUS, "de", "en")
+
+
+def test_document_can_be_downloaded_once(client):
+    handle = client.translate_document_upload("Hund", filename="a.txt", target_lang="EN-US")
+    client.translate_document_wait_until_done(handle)
+    client.translate_document_download(handle, io.BytesIO())
+
+    with pytest.raises(deepl.DeepLException, match="Not found") as caught:
+        client.translate_document_download(handle, io.BytesIO())
+
+    assert caught.value.http_status_code == 404
+
+
+def test_document_of_a_wrong_key_is_not_found(client):
+    handle = client.translate_document_upload("Hund", filename="a.txt", target_lang="EN-US")
+
+    with pytest.raises(deepl.DeepLException, match="Not found"):
+        client.translate_document_get_status(deepl.DocumentHandle(handle.document_id, "0" * 64))
+
+
+def test_document_that_cannot_be_translated_is_refused(client):
+    with pytest.raises(deepl.DeepLException, match=r"files .\.xyz. cannot be translated") as caught:
+        client.translate_document_upload(b"a", filename="a.xyz", target_lang="DE")
+
+    assert caught.value.http_status_code == 415
+
+
+def test_document_that_is_lost_sight_of_comes_with_its_handle(connect, keyed_server):
+    client = connect(keyed_server.url, keyed_server.make("documents", requests_per_minute=1))
+
+    with pytest.raises(deepl.DocumentTranslationException, match="Too many requests") as caught:
+        client.translate_document(b"Hund", io.BytesIO(), filename="a.txt", target_lang="EN-US")
+
+    assert caught.value.document_handle.document_key
 
 
 def test_usage_is_counted_and_has_a_limit(connect, keyed_server):

@@ -119,6 +119,14 @@ def test_deepl_node_tells_usage(deepl):
     assert deepl["usage"]["character"] == {"count": 2 * len(TEXT) + 12, "limit": 10_000}
 
 
+def test_deepl_node_translates_a_document(deepl, engine):
+    document = deepl["document"]
+
+    assert (document["text"], document["billed"]) == (engine(TEXT, "de", "en"), len(TEXT))
+    assert document["again"]["message"].startswith("Not found")
+    assert "'.xyz' cannot be translated" in document["unknown"]["message"]
+
+
 @pytest.mark.parametrize(
     ("what", "kind", "message"),
     [

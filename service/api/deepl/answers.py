@@ -9,7 +9,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.dialect import failures
-from service.errors import QuotaExceeded, ServiceError, Unauthorized, UnsupportedPair
+from service.errors import NotReady, QuotaExceeded, ServiceError, Unauthorized, UnsupportedPair
 
 QUOTA_EXCEEDED = 456
 """Status that only DeepL's clients know."""
@@ -41,6 +41,8 @@ def _status(error: ServiceError) -> int:
             return HTTPStatus.FORBIDDEN
         case QuotaExceeded():
             return QUOTA_EXCEEDED
+        case NotReady():
+            return HTTPStatus.SERVICE_UNAVAILABLE
         case _:
             return error.status
 

@@ -1,6 +1,6 @@
 """The fields of a request as this dialect spells them, in JSON, in forms and in the query."""
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, WithJsonSchema
 
@@ -38,6 +38,7 @@ Names = Annotated[
     WithJsonSchema({"type": "array", "items": {"type": "string"}, "examples": [["x", "code"]]}),
 ]
 """A list in JSON, joined by commas in a form."""
+Formality = Literal["default", "more", "less", "prefer_more", "prefer_less"]
 
 NOT_OFFERED = ("style_id", "translation_memory_id", "custom_instructions")
 """Not ignored, as unknown fields are, for the translation would not be what was asked for."""
@@ -65,3 +66,14 @@ def _is_given(model: type[BaseModel], name: str, value: object) -> bool:
     # Of what may be missing, a form that names it and nothing else says no more than one without.
     field = model.model_fields.get(name)
     return field is not None and (field.is_required() or value not in (None, ""))
+
+
+def check_formality(formality: Formality) -> None:
+    """Refuse what no model can do; a preference for it may be disregarded.
+
+    Raises:
+        InvalidRequest: it must be more or less formal.
+    """
+    if formality in ("more", "less"):
+        message = "'formality' is not supported for given 'target_lang'."
+        raise InvalidRequest(message, field="formality")

@@ -8,14 +8,14 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from service.api.bodies import Fields, query_parameters, request_body
 from service.api.deepl.answers import FAILURES, render
-from service.api.deepl.fields import Names, Texts, parse
+from service.api.deepl.fields import Formality, Names, Texts, check_formality, parse
 from service.api.deepl.keys import TranslatingCaller
 from service.api.deepl.languages import check_languages, tell_source
 from service.api.dependencies import Limits, Models, ModelsAtWork, unless_gone
 from service.api.dialect import dialect
 from service.api.texts import check_texts, detect_texts, translate_texts
 from service.engine import Markup, SplitMode, Translation, TranslationOptions
-from service.errors import InvalidRequest, NotFound
+from service.errors import NotFound
 
 MAX_GLOSSARIES = 5
 """Of one request."""
@@ -54,7 +54,7 @@ class TranslateRequest(BaseModel):
     preserve_formatting: bool = Field(
         False, description="Accepted; the formatting is preserved in any case."
     )
-    formality: Literal["default", "more", "less", "prefer_more", "prefer_less"] = Field(
+    formality: Formality = Field(
         "default", description="`more` and `less` are refused, for no model knows the difference."
     )
     model_type: (
@@ -110,6 +110,7 @@ async def translate_for_deepl(
     """Translate texts; `GET` is for old clients."""
     body = parse(TranslateRequest, fields)
     check_texts(body.text, limits)
+    check_formality(body.formality)
     check_languages(body.source_lang, body.target_lang, models)
     if body.glossary_id or body.glossary_ids:
         raise NotFound("Glossary not found", field="glossary_id")
@@ -132,9 +133,6 @@ async def _translate(body: TranslateRequest, models: Models) -> list[Translation
 
 
 def _options(body: TranslateRequest) -> TranslationOptions:
-    if body.formality in ("more", "less"):
-        message = "'formality' is not supported for given 'target_lang'."
-        raise InvalidRequest(message, field="formality")
     by_default = "nonewlines" if body.tag_handling == "html" else "1"
     return TranslationOptions(
         beam=1 if body.model_type == "latency_optimized" else None,

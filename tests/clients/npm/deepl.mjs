@@ -1,16 +1,42 @@
 // What the official client of DeepL makes of the server at the given address, as JSON.
 // The keys: a good one, one that is used up, and one that may ask once a minute.
 
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
 import * as deepl from "deepl-node";
 
 const [url, text, good, empty, slow] = process.argv.slice(2);
 
-const connect = (key) => new deepl.DeepLClient(key, { serverUrl: url, maxRetries: 0 });
+const patience = { maxRetries: 0, minTimeout: 30_000 };
+const connect = (key) => new deepl.DeepLClient(key, { serverUrl: url, ...patience });
 const refusal = (work) =>
   work.then(
     () => null,
     (error) => ({ kind: error.constructor.name, message: error.message }),
   );
+
+const translateDocument = async (client, content) => {
+  const handle = await client.uploadDocument(Buffer.from(content), "de", "en-US", {
+    filename: "letter.txt",
+  });
+  let status;
+  do {
+    await sleep(50);
+    status = await client.getDocumentStatus(handle);
+  } while (status.ok() && !status.done());
+  const unknown = await refusal(
+    client.uploadDocument(Buffer.from("a"), "de", "en-US", { filename: "a.xyz" }),
+  );
+  const folder = await mkdtemp(join(tmpdir(), "deepl-"));
+  await client.downloadDocument(handle, join(folder, "result.txt"));
+  const text = await readFile(join(folder, "result.txt"), "utf8");
+  await rm(folder, { recursive: true });
+  const again = await refusal(client.getDocumentStatus(handle));
+  return { text, billed: status.billedCharacters, unknown, again };
+};
 
 const client = connect(good);
 const slowClient = connect(slow);
@@ -28,6 +54,7 @@ console.log(
     sources: await client.getSourceLanguages(),
     targets: await client.getTargetLanguages(),
     usage: await client.getUsage(),
+    document: await translateDocument(client, text),
     refused: {
       target: await refusal(client.translateText(text, "de", "xx")),
       key: await refusal(connect("wrong").getUsage()),
