@@ -1,13 +1,21 @@
 // The HTTP API as the page needs it.
 
-/** What the service answered instead of a translation. */
+const KEY = "dragoman.key"; // kept as long as this tab is open
+
+/** What the service answered instead of what was asked for. */
 export class Failure extends Error {
-  constructor({ code, message, field = null, request_id: requestId = null }) {
+  constructor({ code, message, field = null, request_id: requestId = null }, status = 0) {
     super(message);
     this.code = code;
     this.field = field;
     this.requestId = requestId;
+    this.wantsKey = status === 401;
   }
+}
+
+/** Send this key from now on. */
+export function useKey(key) {
+  sessionStorage.setItem(KEY, key);
 }
 
 /** List which source can be translated into which targets. */
@@ -15,27 +23,80 @@ export async function listLanguages() {
   return (await call("v1/languages")).languages;
 }
 
+/** List the models that serve. */
+export async function listModels() {
+  return (await call("v1/models")).models;
+}
+
+/** Return the card of a model, as HTML that holds no scripts. */
+export async function readCard({ name, version }) {
+  return (await send(`v1/models/${name}/${version}/card`)).text();
+}
+
+/** Return the engine's figures, in the text format of Prometheus. */
+export async function readMetrics() {
+  return (await send("metrics")).text();
+}
+
 /** Translate one text; resolves to the translation and the milliseconds it took. */
 export async function translate(request, signal) {
   const started = performance.now();
-  const { translations } = await call("v1/translate", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(request),
-    signal,
-  });
+  const { translations } = await post("v1/translate", request, signal);
   return { ...translations[0], milliseconds: performance.now() - started };
 }
 
+/** Begin to translate a document; resolves to the job. */
+export async function submitDocument(file, source, target) {
+  const form = new FormData();
+  form.set("file", file);
+  form.set("source", source);
+  form.set("target", target);
+  return call("v1/documents", { method: "POST", body: form });
+}
+
+/** Return how far a document is. */
+export async function readDocument(id) {
+  return call(`v1/documents/${id}`);
+}
+
+/** Return a translated document and the name that the service gave it. */
+export async function readResult(id) {
+  const response = await send(`v1/documents/${id}/result`);
+  const name = /filename\*=UTF-8''([^;]+)|filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "");
+  return { blob: await response.blob(), name: name && decodeURIComponent(name[1] ?? name[2]) };
+}
+
+/** Give up a document, or forget it. */
+export async function deleteDocument(id) {
+  await send(`v1/documents/${id}`, { method: "DELETE" });
+}
+
+function post(path, body, signal) {
+  return call(path, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+    signal,
+  });
+}
+
 async function call(path, options) {
+  return (await send(path, options)).json();
+}
+
+async function send(path, options = {}) {
+  const headers = new Headers(options.headers);
+  const key = sessionStorage.getItem(KEY);
+  if (key) headers.set("Authorization", `Bearer ${key}`);
   let response;
   try {
-    response = await fetch(path, options);
+    response = await fetch(path, { ...options, headers });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Failure({ code: "unreachable", message: "The service cannot be reached." });
   }
+  if (response.ok) return response;
   const body = await response.json().catch(() => null);
-  if (response.ok && body) return body;
-  throw new Failure(body?.error ?? { code: response.status, message: response.statusText });
+  const error = body?.error ?? { code: response.status, message: response.statusText };
+  throw new Failure(error, response.status);
 }

@@ -1,31 +1,47 @@
 // The page: what is typed goes to the service, what comes back is shown.
 
-import { listLanguages, translate } from "./api.js";
+import { listLanguages, listModels, translate, useKey } from "./api.js";
 import { heatMap } from "./attention.js";
+import { Choices } from "./choices.js";
+import { Documents } from "./documents.js";
+import { Figures } from "./figures.js";
 import { Languages } from "./languages.js";
+import { Mirror } from "./mirror.js";
+import { Models } from "./models.js";
+import { percent, Result } from "./result.js";
+import { Tabs } from "./tabs.js";
 
 const PAUSE_MILLISECONDS = 250; // of typing, before a translation is asked for
 const ENDS = {
-  eos: "the end of the sentence",
-  length: "its length limit",
-  repetition: "its first repetition",
+  length: "A sentence was cut off at its length limit.",
+  repetition: "A sentence only repeated itself and was cut off.",
 };
 
 const element = (id) => document.getElementById(id);
 const languages = new Languages(element("source"), element("target"));
+const mirror = new Mirror(element("text"), element("mirror"));
+const choices = new Choices(element("choices"), listOthers, (sentence, text) =>
+  result.replace(sentence, text),
+);
+const result = new Result(
+  element("result"),
+  (spans) => mirror.mark(spans),
+  (sentence, opener) => choices.open(sentence, opener),
+);
+const documents = new Documents(element("documents"), element("jobs"), languages);
+const models = new Models(element("models"), (code) => languages.name(code));
+const figures = new Figures(element("figures"));
+const tabs = new Tabs(element("tabs"), open);
 let pause = 0;
 let running = new AbortController();
 let last = null;
 
-function request() {
+function options() {
   const beam = element("beam").value;
   return {
-    text: element("text").value,
-    source: languages.source,
     target: languages.target,
-    alternatives: Number(element("count").value),
+    format: element("format").value,
     ...(beam && { beam: Number(beam) }),
-    ...(element("attend").checked && { attention: true }),
   };
 }
 
@@ -35,14 +51,22 @@ async function update() {
   running.abort();
   running = new AbortController();
   const { signal } = running;
-  if (!element("text").value.trim()) {
+  const text = element("text").value;
+  if (!text.trim()) {
     show(null);
     return;
   }
   element("translation").setAttribute("aria-busy", "true");
+  const request = {
+    ...options(),
+    text,
+    source: languages.source,
+    alignment: true,
+    ...(element("attend").checked && { attention: true }),
+  };
   try {
-    const translation = await translate(request(), signal);
-    if (!signal.aborted) show(translation);
+    const translation = await translate(request, signal);
+    if (!signal.aborted) show(translation, text);
   } catch (failure) {
     if (!signal.aborted) showFailure(failure);
   }
@@ -56,49 +80,68 @@ function updateSoon() {
   }
 }
 
-function show(translation) {
+/** List other translations of one sentence of the text. */
+async function listOthers(sentence, count, signal) {
+  const request = {
+    ...options(),
+    text: sentence.source,
+    source: last.source,
+    alternatives: count,
+    beam: Math.max(count + 1, Number(element("beam").value)),
+  };
+  const { text, alternatives } = await translate(request, signal);
+  return [text, ...alternatives];
+}
+
+function show(translation, source = "") {
   last = translation;
   const wasDetected = translation && languages.source === "auto";
+  choices.close();
   element("translation").removeAttribute("aria-busy");
   element("failure").hidden = true;
-  element("result").value = translation?.text ?? "";
-  element("result").lang = translation?.target ?? "";
+  result.show(translation, source);
+  element("spoken").lang = translation?.target ?? "";
+  element("spoken").textContent = translation?.text ?? "";
   element("copy").hidden = !translation;
-  element("detected").textContent = wasDetected
-    ? `Detected ${languages.name(translation.source)}`
-    : "";
-  showAlternatives(translation);
-  showAttention(translation);
+  element("detected").textContent = wasDetected ? describeDetection(translation) : "";
+  element("attention").hidden = !translation?.attention?.length;
+  element("maps").replaceChildren(...(translation?.attention ?? []).map(heatMap));
   showFacts(translation);
+  showWarnings(translation);
   fit();
 }
 
-function showAlternatives(translation) {
-  const others = translation?.alternatives ?? [];
-  element("others").hidden = others.length === 0;
-  element("alternatives").replaceChildren(
-    ...others.map((text) => {
-      const item = document.createElement("li");
-      item.textContent = text;
-      item.lang = translation.target;
-      return item;
-    }),
-  );
-}
-
-function showAttention(translation) {
-  const sentences = translation?.attention ?? [];
-  element("attention").hidden = sentences.length === 0;
-  element("maps").replaceChildren(...sentences.map(heatMap));
+function describeDetection({ source, detected }) {
+  const confidence = detected?.confidence;
+  const share = confidence == null ? "" : `, ${percent(confidence)} sure`;
+  return `Detected ${languages.name(source)}${share}`;
 }
 
 function showFacts(translation) {
   element("facts").hidden = !translation;
   if (!translation) return;
-  element("latency").textContent = `${translation.milliseconds.toFixed(0)} ms`;
-  element("model").textContent = translation.model || "none needed";
-  element("score").textContent = translation.score.toFixed(3);
-  element("ended").textContent = ENDS[translation.finish_reason];
+  const { confidence, model, milliseconds, pivot } = translation;
+  const facts = [
+    confidence == null ? null : `confidence ${percent(confidence)}`,
+    pivot && `by way of ${languages.name(pivot)}`,
+    model || "no model was needed",
+    `${milliseconds.toFixed(0)} ms`,
+  ];
+  element("facts").textContent = facts.filter(Boolean).join(" · ");
+}
+
+function showWarnings(translation) {
+  const warnings = [];
+  if (translation && ENDS[translation.finish_reason]) warnings.push(ENDS[translation.finish_reason]);
+  for (const lost of translation?.lost ?? []) warnings.push(`“${lost}” is not in the translation.`);
+  element("warnings").hidden = warnings.length === 0;
+  element("warnings").replaceChildren(
+    ...warnings.map((warning) => {
+      const item = document.createElement("li");
+      item.textContent = warning;
+      return item;
+    }),
+  );
 }
 
 function showFailure(failure) {
@@ -106,6 +149,8 @@ function showFailure(failure) {
   const id = failure.requestId ? ` (request ${failure.requestId})` : "";
   element("failure").textContent = failure.message + id;
   element("failure").hidden = false;
+  element("access").hidden = !failure.wantsKey;
+  if (failure.wantsKey) element("key").focus();
 }
 
 function countCharacters() {
@@ -114,33 +159,34 @@ function countCharacters() {
   element("clear").hidden = length === 0;
 }
 
-/** Let both areas be as high as the longer of their texts. */
+/** Let the field be as high as its text, or as the translation beside it. */
 function fit() {
-  const areas = [element("text"), element("result")];
-  for (const area of areas) area.style.height = "";
-  const height = Math.max(...areas.map((area) => area.scrollHeight));
-  for (const area of areas) area.style.height = `${height}px`;
+  const field = element("text");
+  field.style.height = "";
+  field.style.height = `${Math.max(field.scrollHeight, element("result").scrollHeight)}px`;
 }
 
 function swap() {
-  const { value } = element("result");
+  const { text } = result;
   if (!languages.swap(last?.source)) return;
-  if (value) element("text").value = value;
+  if (text) element("text").value = text;
   countCharacters();
   update();
 }
 
 async function copy() {
-  const result = element("result");
-  if (navigator.clipboard) {
-    await navigator.clipboard.writeText(result.value);
-  } else {
-    // Without TLS, and not on this machine, browsers offer the old way only.
-    result.select();
-    document.execCommand("copy");
-  }
+  const { text } = result;
+  if (navigator.clipboard) await navigator.clipboard.writeText(text);
+  else copyTheOldWay();
   element("copy").textContent = "Copied";
   setTimeout(() => (element("copy").textContent = "Copy"), 1500);
+}
+
+/** Without TLS, and not on this machine, browsers offer this way only. */
+function copyTheOldWay() {
+  getSelection().selectAllChildren(element("result"));
+  document.execCommand("copy");
+  getSelection().removeAllRanges();
 }
 
 function clear() {
@@ -157,28 +203,80 @@ function onKey(event) {
   event.preventDefault();
 }
 
-async function start() {
+function acceptDrops() {
+  const isDocument = (event) => event.dataTransfer.types.includes("Files");
+  const hint = (isShown) => (element("drop").hidden = !isShown);
+  addEventListener("dragover", (event) => {
+    if (!isDocument(event)) return;
+    event.preventDefault();
+    hint(true);
+  });
+  addEventListener("dragleave", (event) => event.relatedTarget || hint(false));
+  addEventListener("drop", (event) => {
+    if (!isDocument(event)) return;
+    event.preventDefault();
+    hint(false);
+    documents.add(event.dataTransfer.files);
+  });
+}
+
+async function open(view) {
+  if (view !== "models") {
+    figures.stop();
+    return;
+  }
+  figures.start();
+  try {
+    models.show(await listModels());
+  } catch (failure) {
+    showFailure(failure);
+  }
+}
+
+async function fillLanguages() {
+  try {
+    languages.fill(await listLanguages());
+    element("access").hidden = element("failure").hidden = true;
+  } catch (failure) {
+    showFailure(failure);
+  }
+}
+
+function listen() {
   element("text").addEventListener("input", () => {
     fit();
     updateSoon();
   });
-  for (const id of ["source", "target", "beam", "count", "attend"]) {
+  for (const id of ["source", "target", "beam", "format", "attend"]) {
     element(id).addEventListener("change", update);
   }
   element("swap").addEventListener("click", swap);
   element("copy").addEventListener("click", copy);
   element("clear").addEventListener("click", clear);
+  element("choose").addEventListener("click", () => element("file").click());
+  element("file").addEventListener("change", ({ target }) => {
+    documents.add([...target.files]);
+    target.value = "";
+  });
   element("translation").addEventListener("submit", (event) => {
     event.preventDefault();
     update();
   });
+  element("access").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    useKey(element("key").value.trim());
+    await fillLanguages();
+    update();
+  });
   document.addEventListener("keydown", onKey);
-  window.addEventListener("resize", fit);
-  try {
-    languages.fill(await listLanguages());
-  } catch (failure) {
-    showFailure(failure);
-  }
+  addEventListener("resize", fit);
+  acceptDrops();
+}
+
+async function start() {
+  listen();
+  await fillLanguages();
+  tabs.openFromAddress();
   countCharacters();
   // A text in the address, as in /#text=Hallo, makes a translation that can be linked to.
   const text = new URLSearchParams(location.hash.slice(1)).get("text");
