@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.access import Access, AccessPolicy
 from service.api import (
     apertium,
+    cards,
     deepl,
     description,
     documents,
@@ -136,6 +137,7 @@ def create_app(settings: Settings, library: Library | None = None) -> FastAPI:
     app.add_exception_handler(HTTPException, unrouted)
     app.add_exception_handler(Exception, unrouted)
     app.include_router(native.router)
+    app.include_router(cards.router)
     app.include_router(deepl.router)
     app.include_router(libretranslate.router)
     app.include_router(apertium.router)

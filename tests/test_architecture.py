@@ -85,6 +85,7 @@ MAY_IMPORT = {
     "service.api.description": set(),
     "service.api.failure": LEAVES | {"service.api.dialect"},
     "service.api.native": NATIVE,
+    "service.api.cards": NATIVE,
     "service.api.languages": set(),
     "service.api.libretranslate": DIALECT
     | {"service.api.bodies", "service.api.description", "service.api.downloads"}
@@ -126,6 +127,7 @@ OWNERS = {
     "sentencex": {"service.engine.segmenter"},
     "py3langid": {"service.engine.detector"},
     "langcodes": {"service.api.languages"},
+    "markdown_it": {"service.api.cards"},
     "sacrebleu": {"service.evaluation"},
     "sacremoses": {"training.protocol"},
     "lxml": {"training.pairs"},

@@ -7,7 +7,7 @@ It is made whole or not at all: who holds a `Model` need not ask whether it work
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic
 
@@ -70,6 +70,8 @@ class ModelDescription:
     """What of ONNX Runtime runs it."""
     parameters: int
     scores: list[Score]
+    card: str = field(default="", repr=False)
+    """The model card, Markdown."""
 
     @property
     def identity(self) -> str:
@@ -234,4 +236,5 @@ def _describe(bundle: Bundle, sessions: Sessions) -> ModelDescription:
         provider=sessions.provider,
         parameters=manifest.architecture.parameters,
         scores=manifest.scores,
+        card=bundle.file(manifest.card).read_text(encoding="utf-8"),
     )

@@ -39,17 +39,20 @@ export class Models {
     const frame = make("div");
     frame.className = "scroll";
     if (!own.length) return frame;
-    const highest = Math.max(...own.map((score) => score.score));
+    const beams = [...new Set(own.map((score) => score.beam))].sort((one, other) => one - other);
     const table = make("table");
     table.createCaption().textContent = `BLEU of ${variant}, as ${name} was published`;
     const head = table.createTHead().insertRow();
-    for (const title of ["Direction", "Test set", "BLEU", "Sentences", "Beam"]) {
+    const searches = beams.map((beam) => (beam === 1 ? "Greedy" : `Beam ${beam}`));
+    for (const title of ["Direction", "Test set", "Sentences", ...searches]) {
       const cell = make("th", title);
       cell.scope = "col";
       head.append(cell);
     }
+    const highest = Math.max(...own.map((score) => score.score));
+    const tests = Map.groupBy(own, ({ direction, test_set: set }) => `${direction.source} ${direction.target} ${set}`);
     const body = table.createTBody();
-    for (const score of own) body.append(this.#row(score, highest));
+    for (const found of tests.values()) body.append(this.#row(found, beams, highest));
     frame.append(table);
     frame.tabIndex = 0; // so that a keyboard can scroll it
     frame.role = "region";
@@ -57,22 +60,23 @@ export class Models {
     return frame;
   }
 
-  #row(score, highest) {
+  /** A row for one test set, with what each search scored on it. */
+  #row(found, beams, highest) {
+    const [{ direction, test_set: set, sentences }] = found;
     const row = make("tr");
-    const { source, target } = score.direction;
-    const direction = make("th", `${this.#name(source)} → ${this.#name(target)}`);
-    direction.scope = "row";
-    const value = make("td", score.score.toFixed(1));
-    value.className = "bar";
-    value.style.setProperty("--share", score.score / highest);
-    value.title = score.signature;
-    row.append(
-      direction,
-      make("td", score.test_set),
-      value,
-      make("td", score.sentences.toLocaleString()),
-      make("td", score.beam === 1 ? "greedy" : score.beam),
-    );
+    const head = make("th", `${this.#name(direction.source)} → ${this.#name(direction.target)}`);
+    head.scope = "row";
+    row.append(head, make("td", set), make("td", sentences.toLocaleString()));
+    for (const beam of beams) {
+      const score = found.find((each) => each.beam === beam);
+      const cell = make("td", score?.score.toFixed(1) ?? "");
+      if (score) {
+        cell.className = "bar";
+        cell.style.setProperty("--share", score.score / highest);
+        cell.title = score.signature;
+      }
+      row.append(cell);
+    }
     return row;
   }
 
@@ -85,6 +89,7 @@ export class Models {
       if (!details.open || body.children.length) return;
       try {
         const card = new DOMParser().parseFromString(await readCard(model), "text/html");
+        for (const heading of card.querySelectorAll("h1, h2, h3")) demote(heading);
         body.replaceChildren(...card.body.childNodes);
       } catch (failure) {
         body.textContent = failure.message;
@@ -92,6 +97,13 @@ export class Models {
     });
     return details;
   }
+}
+
+/** A card stands below the name of its model: its headings are of lower ranks. */
+function demote(heading) {
+  const lower = make(`h${Number(heading.localName.slice(1)) + 3}`);
+  lower.append(...heading.childNodes);
+  heading.replaceWith(lower);
 }
 
 function make(name, text) {

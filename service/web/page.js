@@ -111,8 +111,8 @@ function show(translation, source = "") {
   fit();
 }
 
-function describeDetection({ source, detected }) {
-  const confidence = detected?.confidence;
+function describeDetection({ source, detection }) {
+  const confidence = detection?.confidence;
   const share = confidence == null ? "" : `, ${percent(confidence)} sure`;
   return `Detected ${languages.name(source)}${share}`;
 }

@@ -37,9 +37,9 @@ export function sourcesOf(links, begin, end) {
 export function linksOf(alignment, source, target) {
   const sources = placesOf(source);
   const targets = placesOf(target);
-  return alignment.map(({ source: [sourceBegin, sourceEnd], target: [targetBegin, targetEnd] }) => ({
-    source: [sources[sourceBegin], sources[sourceEnd]],
-    target: [targets[targetBegin], targets[targetEnd]],
+  return alignment.map((link) => ({
+    source: link.source_span.map((place) => sources[place]),
+    target: link.target_span.map((place) => targets[place]),
   }));
 }
 
