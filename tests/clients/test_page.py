@@ -228,6 +228,45 @@ def test_failure_is_told_and_the_next_translation_takes_it_away(page):
     assert {entry["source"] for entry in page.complaints()} == {"network"}
 
 
+def test_document_is_translated_with_progress_and_downloaded(page, tmp_path):
+    document = tmp_path / "letter.txt"
+    document.write_text("\n".join([TEXT] * 20), encoding="utf-8")
+
+    page.one("#file").send_keys(str(document))
+
+    page.wait(lambda: page.all("#jobs li.done"))
+    page.one("#jobs li.done button").click()
+    page.wait(lambda: list(page.driver.downloads.glob("*.txt")))
+    (download,) = page.driver.downloads.glob("*.txt")
+    assert len(download.read_text(encoding="utf-8").splitlines()) == 20
+    page.all("#jobs button")[-1].click()
+    page.wait(lambda: not page.all("#jobs li"))
+
+
+def test_document_is_taken_where_it_is_dropped(page):
+    page.run(
+        """
+        const files = new DataTransfer();
+        files.items.add(new File(["Guten Morgen."], "note.txt", { type: "text/plain" }));
+        for (const name of ["dragover", "drop"]) {
+          dispatchEvent(new DragEvent(name, { dataTransfer: files, cancelable: true }));
+        }
+        """
+    )
+    page.wait(lambda: page.all("#jobs li.done"))
+    assert "note.txt" in page.one("#jobs").text
+
+
+def test_document_that_cannot_be_read_says_why(page, tmp_path):
+    document = tmp_path / "letter.docx"
+    document.write_bytes(b"no archive")
+    page.one("#file").send_keys(str(document))
+
+    page.wait(lambda: page.all("#jobs li.failed"))
+    assert "letter.docx" in page.one("#jobs").text
+    assert {entry["source"] for entry in page.complaints()} == {"network"}
+
+
 def test_models_and_figures_are_on_a_tab_of_their_own(page):
     page.one("#tab-translate").send_keys(Keys.ARROW_RIGHT)
 
