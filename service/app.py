@@ -79,17 +79,6 @@ FORM_BYTES = 65_536
 """What the form around a file may add to it."""
 
 
-CORS = {
-    "allow_methods": ["GET", "POST", "PUT", "PATCH", "DELETE"],
-    "allow_headers": ["Authorization", "X-API-Key", "X-Request-Id", "traceparent", "tracestate"],
-    "expose_headers": [
-        *("Retry-After", "Server-Timing", "X-Model-Version", "X-Request-Id", "X-Trace-ID"),
-        *("Content-Disposition", "WWW-Authenticate"),
-    ],
-}
-"""What pages of other origins may send and see. No cookies: there are none."""
-
-
 def create_app(settings: Settings, library: Library | None = None) -> FastAPI:
     """Build the application around a library of models.
 
@@ -128,8 +117,7 @@ def create_app(settings: Settings, library: Library | None = None) -> FastAPI:
         uploads=UPLOADS,
     )
     app.add_middleware(Settlement)
-    if settings.cors_origins:
-        app.add_middleware(CORSMiddleware, allow_origins=settings.origins, **CORS)
+    _let_pages_call(app, settings.origins)
     app.add_middleware(PageHeaders)
     app.add_middleware(deepl.TraceId)
     app.add_middleware(RequestLog)
@@ -164,6 +152,21 @@ def _glossary_limits(settings: Settings) -> GlossaryLimits:
         max_glossaries=settings.max_glossaries,
         max_entries=settings.max_glossary_entries,
         max_term_characters=settings.max_term_characters,
+    )
+
+
+def _let_pages_call(app: FastAPI, origins: list[str]) -> None:
+    if not origins:
+        return
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=origins,
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=["Authorization", "X-API-Key", "X-Request-Id", "traceparent", "tracestate"],
+        expose_headers=[
+            *("Retry-After", "Server-Timing", "X-Model-Version", "X-Request-Id", "X-Trace-ID"),
+            *("Content-Disposition", "Location", "WWW-Authenticate"),
+        ],
     )
 
 

@@ -15,6 +15,7 @@ PUBLIC = {
     "/metrics",
     "/v1/languages",
     "/v1/models",
+    "/v1/models/{name}/{version}/card",
     "/languages",
     "/health",
     "/frontend/settings",
