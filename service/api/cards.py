@@ -1,6 +1,6 @@
 """The cards of the loaded models, for people: what each was made of and how well it does."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from fastapi.responses import HTMLResponse
 from markdown_it import MarkdownIt
 
@@ -19,8 +19,11 @@ _markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
 
 @router.get(
     "/{name}/{version}/card",
-    response_class=HTMLResponse,
-    responses={404: {"model": FailureBody, "description": "No such model is loaded"}},
+    response_class=Response,
+    responses={
+        200: {"content": {"text/html": {"schema": {"type": "string"}}}, "description": "HTML"},
+        404: {"model": FailureBody, "description": "No such model is loaded"},
+    },
 )
 async def read_card(name: str, version: str, models: Models) -> HTMLResponse:
     """Return the card of a loaded model as HTML, without scripts or styles."""
