@@ -10,8 +10,10 @@ these choices.
 import hashlib
 import io
 import random
+import unicodedata
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
@@ -29,6 +31,9 @@ from models.normalisation import Normalisation, Span, normalise, trace
 
 PAD, BOS, EOS, UNK = 0, 1, 2, 3
 """Ids that every vocabulary begins with."""
+
+# Those of a language or two, and of some others.
+_REMEMBERED_CHARACTERS = 4096
 
 TokenizerKind = Literal["bpe", "unigram", "char", "word"]
 
@@ -82,6 +87,9 @@ class Tokenizer:
         if len(self.case_ids) != (len(MARK_NAMES) if case == "inline" else 0):
             raise ValueError(f"the vocabulary was not made for case {case}")
         self._case: Case = case
+        self.can_write = lru_cache(_REMEMBERED_CHARACTERS)(self._can_write)
+        """Whether the vocabulary has a character, with its combining marks, otherwise than as
+        bytes or UNK."""
 
     @classmethod
     def open(cls, path: Path, normalisation: Normalisation, case: Case = "as-is") -> Self:
@@ -182,6 +190,13 @@ class Tokenizer:
         """
         text = str(self._processor.DecodeIds([int(id) for id in ids]))
         return restore_case(text) if self._case == "inline" else text
+
+    def _can_write(self, character: str) -> bool:
+        ids = self.encode(character)
+        is_spelled = not any(id == UNK or self._processor.IsByte(id) for id in ids)
+        return is_spelled and self.decode(ids) == unicodedata.normalize(
+            self._normalisation, character
+        )
 
     def encode_with_offsets(self, text: str) -> tuple[list[int], list[Span]]:
         """Return what `encode` does, and what of the text as it was given each id stands for.

@@ -124,6 +124,7 @@ OWNERS = {
     "starlette": {"service.app", "service.api", "service.logs"},
     "uvicorn": {"service.server"},
     "sentencepiece": {"models.tokenizer"},
+    "regex": {"service.engine"},
     "sentencex": {"service.engine.segmenter"},
     "py3langid": {"service.engine.detector"},
     "langcodes": {"service.api.languages"},

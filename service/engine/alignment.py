@@ -34,6 +34,16 @@ class TokenizedSentence:
     """[begin, end) of each token, without tag and EOS; empty before the word it belongs to."""
 
 
+@dataclass(frozen=True, slots=True)
+class WordShares:
+    """How much of the attention of each target word went to each source word."""
+
+    source_words: Sequence[Span]
+    target_words: Sequence[Span]
+    shares: NDArray[np.float64]
+    """A row for each target word, a column for each source word; rows sum to at most 1."""
+
+
 def align(
     attention_TS: NDArray[np.float32],
     source: TokenizedSentence,
@@ -46,18 +56,31 @@ def align(
         attention_TS: Of each target token; columns for tags and EOS, and a row for EOS, included.
         num_tags: Columns before those of the source's own tokens.
     """
-    attention_TS = attention_TS[: len(target.spans), num_tags:][:, : len(source.spans)]
-    source_words, target_words = words(source.text), words(target.text)
-    if not attention_TS.size or not source_words or not target_words:
+    found = share(attention_TS, source, target, num_tags)
+    if not found.shares.size:
         return []
-    source_of = _words_of_tokens(source.spans, source_words)
-    target_of = _words_of_tokens(target.spans, target_words)
-    shares = np.zeros((len(target_words), len(source_words)))
-    np.add.at(shares, np.ix_(target_of, source_of), attention_TS)
-    shares /= np.maximum(np.bincount(target_of, minlength=len(target_words)), 1)[:, None]
+    shares = found.shares
     is_best = (shares == shares.max(axis=1, keepdims=True)) & (shares >= _MIN_BEST)
     pairs = np.argwhere(is_best | (shares >= _MIN_SHARE)).tolist()
-    return [AlignedSpan(*source_words[j], *target_words[i]) for i, j in pairs]
+    return [AlignedSpan(*found.source_words[j], *found.target_words[i]) for i, j in pairs]
+
+
+def share(
+    attention_TS: NDArray[np.float32],
+    source: TokenizedSentence,
+    target: TokenizedSentence,
+    num_tags: int,
+) -> WordShares:
+    """Return the attention between words instead of tokens; see `align`."""
+    attention_TS = attention_TS[: len(target.spans), num_tags:][:, : len(source.spans)]
+    source_words, target_words = words(source.text), words(target.text)
+    shares = np.zeros((len(target_words), len(source_words)))
+    if attention_TS.size and shares.size:
+        source_of = _words_of_tokens(source.spans, source_words)
+        target_of = _words_of_tokens(target.spans, target_words)
+        np.add.at(shares, np.ix_(target_of, source_of), attention_TS)
+        shares /= np.maximum(np.bincount(target_of, minlength=len(target_words)), 1)[:, None]
+    return WordShares(source_words, target_words, shares)
 
 
 def words(text: str) -> list[Span]:

@@ -9,12 +9,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.bundle import Calibration
 from models.tokenizer import Tokenizer
-from service.engine.alignment import TokenizedSentence, align
+from service.engine.alignment import TokenizedSentence, align, share
 from service.engine.hypothesis import EOS, FinishReason, Hypothesis
 from service.engine.preparation import Work
+from service.engine.restoration import Restored, restore
 from service.engine.translation import AlignedSpan, FinishedSentence, Sentence, SentenceAttention
 
 # The worst comes last.
@@ -30,6 +32,7 @@ class Rendering:
     sentences: tuple[Sentence, ...]
     alignment: tuple[AlignedSpan, ...]
     """Empty if the work needs none."""
+    lost: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +76,8 @@ class Composer:
         return FinishedSentence(
             i,
             len(work.sources),
-            work.segmentation.spans(work.segmentation.sentences)[i],
-            spoken.text,
+            work.layout.sentences[i].span,
+            self._restore(work, i, spoken).text,
             sentence.score,
             sentence.confidence,
             sentence.finish_reason,
@@ -121,19 +124,32 @@ class Composer:
         return TokenizedSentence(text, [(moved(begin), moved(end)) for begin, end in spans])
 
     def _render(self, work: Work, spoken: Sequence[_Spoken]) -> Rendering:
-        texts = [each.text for each in spoken]
-        source_spans = work.segmentation.spans(work.segmentation.sentences)
-        target_spans = work.segmentation.spans(texts)
-        spans = list(zip(source_spans, target_spans, strict=True))
+        restored = [self._restore(work, i, each) for i, each in enumerate(spoken)]
+        texts = [each.text for each in restored]
+        target_spans = work.layout.spans(texts)
         sentences = tuple(
-            self._describe(each.hypothesis, *both) for each, both in zip(spoken, spans, strict=True)
+            self._describe(each.hypothesis, masked.span, target_span)
+            for each, masked, target_span in zip(
+                spoken, work.layout.sentences, target_spans, strict=True
+            )
         )
         alignment: list[AlignedSpan] = []
         if work.is_aligned:
-            for i, (source, target) in enumerate(spans):
-                found = self._align(work, i, spoken[i])
-                alignment += (_shift(each, source[0], target[0]) for each in found)
-        return Rendering(work.segmentation.join(texts), sentences, tuple(alignment))
+            for i, (target_begin, _) in enumerate(target_spans):
+                source_span, span = work.layout.sentences[i].source_span, restored[i].span
+                for each in self._align(work, i, spoken[i]):
+                    source = source_span(each.source_begin, each.source_end)
+                    begin, end = span(each.target_begin, each.target_end)
+                    alignment.append(AlignedSpan(*source, target_begin + begin, target_begin + end))
+        lost = tuple(text for each in restored for text in each.lost)
+        return Rendering(work.layout.join(texts), sentences, tuple(alignment), lost)
+
+    def _restore(self, work: Work, i: int, spoken: _Spoken) -> Restored:
+        sentence = work.layout.sentences[i]
+        if not sentence.needs_attention:
+            return restore(sentence, spoken.text, None)
+        attention = self._attention(work, i, spoken)
+        return restore(sentence, spoken.text, share(*attention, work.searches[i].num_tags))
 
     def _describe(
         self, hypothesis: Hypothesis, source_span: tuple[int, int], target_span: tuple[int, int]
@@ -153,11 +169,16 @@ class Composer:
         )
 
     def _align(self, work: Work, i: int, spoken: _Spoken) -> list[AlignedSpan]:
+        return align(*self._attention(work, i, spoken), work.searches[i].num_tags)
+
+    def _attention(
+        self, work: Work, i: int, spoken: _Spoken
+    ) -> tuple[NDArray[np.float32], TokenizedSentence, TokenizedSentence]:
         attention_TS = spoken.hypothesis.attention_TS
         assert attention_TS is not None, "attention was asked for"
-        sentence = work.segmentation.sentences[i]
-        source = TokenizedSentence(sentence, self.tokenizer.encode_with_offsets(sentence)[1])
-        return align(attention_TS, source, spoken.target, work.searches[i].num_tags)
+        text = work.layout.sentences[i].text
+        source = TokenizedSentence(text, self.tokenizer.encode_with_offsets(text)[1])
+        return attention_TS, source, spoken.target
 
 
 def mean_score(sentences: Sequence[Sentence]) -> float:
@@ -187,12 +208,3 @@ def weighted_mean(weighted: Iterable[tuple[float, int]]) -> float | None:
 
 def _letters(text: str) -> str:
     return "".join(character for character in text.casefold() if character.isalnum())
-
-
-def _shift(each: AlignedSpan, source: int, target: int) -> AlignedSpan:
-    return AlignedSpan(
-        each.source_begin + source,
-        each.source_end + source,
-        each.target_begin + target,
-        each.target_end + target,
-    )

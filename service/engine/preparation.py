@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from models.bundle import Decoding
 from models.tokenizer import Tokenizer
 from service.engine.hypothesis import EOS, SearchOptions
-from service.engine.segmenter import Segmentation, segment
+from service.engine.protection import Layout, protect
 from service.engine.translation import TranslationOptions
 from service.errors import InvalidRequest
 
@@ -25,7 +25,7 @@ class Work:
     """A text that is ready to be decoded; its sentences stand in the same places everywhere."""
 
     text: str
-    segmentation: Segmentation
+    layout: Layout
     sources: list[list[int]]
     """Tag, if there is one, tokens and EOS of each sentence."""
     searches: list[SearchOptions]
@@ -47,22 +47,24 @@ class Preparer:
         """Find the sentences of a text and say how to decode them.
 
         Raises:
-            InvalidRequest: the beam is too narrow for the alternatives.
+            InvalidRequest: the beam is too narrow for the alternatives, or the text is to be XML
+                and is not.
         """
         search = self._search_options(options)
-        segmentation, ids = self._encode(text, whole_lines=options.split == "lines")
+        layout, ids = self._encode(text, options)
         prefix = [] if self.tag is None else [self.tokenizer.tag_id(self.tag)]
         return Work(
             text,
-            segmentation,
+            layout,
             [[*prefix, *each, EOS] for each in ids],
             [
                 replace(
                     search,
                     max_tokens=options.max_tokens or self._default_max_tokens(len(each)),
                     num_tags=len(prefix),
+                    with_attention=search.with_attention or sentence.needs_attention,
                 )
-                for each in ids
+                for each, sentence in zip(ids, layout.sentences, strict=True)
             ],
             is_aligned=options.alignment,
         )
@@ -85,7 +87,7 @@ class Preparer:
             with_attention=options.attention or options.alignment,
         )
 
-    def _encode(self, text: str, *, whole_lines: bool) -> tuple[Segmentation, list[list[int]]]:
+    def _encode(self, text: str, options: TranslationOptions) -> tuple[Layout, list[list[int]]]:
         limit = self.defaults.max_source_tokens
         ids_by_sentence: dict[str, list[int]] = {}
 
@@ -95,12 +97,18 @@ class Preparer:
             ids = ids_by_sentence[sentence] = self.tokenizer.encode(sentence)
             return len(ids) <= limit
 
-        segmentation = segment(text, self.language, fits, whole_lines=whole_lines)
-        # A single character is never asked for, and may take more tokens than are allowed.
-        for sentence in segmentation.sentences:
-            if sentence not in ids_by_sentence:
-                ids_by_sentence[sentence] = self.tokenizer.encode(sentence)
-        return segmentation, [ids_by_sentence[each] for each in segmentation.sentences]
+        layout = protect(
+            text,
+            self.language,
+            split=options.split,
+            markup=options.markup,
+            fits=fits,
+            is_known=self.tokenizer.can_write,
+        )
+        texts = [sentence.text for sentence in layout.sentences]
+        # One may have been asked for in other words, or not at all: a single character, which may
+        # take more tokens than are allowed.
+        return layout, [ids_by_sentence.get(each) or self.tokenizer.encode(each) for each in texts]
 
     def _default_max_tokens(self, num_source_tokens: int) -> int:
         factor, extra = self.defaults.max_target_factor, self.defaults.max_target_extra
@@ -108,8 +116,5 @@ class Preparer:
 
 
 def _refuse_what_is_missing(options: TranslationOptions) -> None:
-    if options.split == "nonewlines":
-        raise InvalidRequest("split: nonewlines is not served", field="split")
-    for field in ("markup", "terms"):
-        if getattr(options, field):
-            raise InvalidRequest(f"{field}: not served", field=field)
+    if options.terms:
+        raise InvalidRequest("terms: not served", field="terms")

@@ -4,9 +4,9 @@ r"""Text to sentences and what stands between them, losslessly.
       sentences:   "Guten Tag!"                   "Wie geht's?"
       between:  "  "            "\r\n\r\n* * *\n"             " "
 
-A sentence never spans lines. What has neither letter nor digit is not worth a model and
-stands between, too. It knows nothing of tokens: whether a sentence is too long, the caller
-says.
+A sentence spans lines only if it may, and never a blank one. What has neither letter nor digit
+is not worth a model and stands between, too. It knows nothing of tokens: whether a
+sentence is too long, the caller says.
 """
 
 import re
@@ -16,8 +16,14 @@ from dataclasses import dataclass
 
 import sentencex
 
+from service.engine.placeholders import ATOM
+from service.engine.translation import SplitMode
+
 # Where `str.splitlines` breaks a line.
-_LINES = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
+_LINE_ENDS = "\n\r\v\f\x1c-\x1e\x85\u2028\u2029"
+_LINES = re.compile(f"[{_LINE_ENDS}]+")
+_BLANK_LINES = re.compile(rf"(?:(?:\r\n|[{_LINE_ENDS}])[^\S{_LINE_ENDS}]*){{2,}}")
+_LINE_END = re.compile(f"[{_LINE_ENDS}]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _CLAUSE_ENDS = re.compile("(?<=[,;:)\uff0c\uff1b\uff1a\u3001\u2013\u2014])")
 _SPACES = re.compile(r"(?<=\s)(?=\S)")
@@ -48,18 +54,18 @@ class Segmentation:
 
 
 def segment(
-    text: str, language: str, fits: Callable[[str], bool], *, whole_lines: bool = False
+    text: str, language: str, fits: Callable[[str], bool], *, split: SplitMode = "sentences"
 ) -> Segmentation:
     """Find the sentences of a text; a sentence that does not fit is split further.
 
     Joining the sentences gives the text again, whatever it holds.
 
     Args:
-        whole_lines: Let every line be one sentence, if it fits.
+        split: Where sentences may end; a blank line ends one in any case.
     """
     sentences: list[str] = []
     between = [""]
-    for stretch in _stretches(text, None if whole_lines else language):
+    for stretch in _stretches(text, language, split):
         for part in _split(stretch, fits):
             sentence = part.strip()
             if not _is_translatable(sentence):
@@ -72,23 +78,24 @@ def segment(
     return Segmentation(tuple(sentences), tuple(between))
 
 
-def _stretches(text: str, language: str | None) -> Iterator[str]:
+def _stretches(text: str, language: str, split: SplitMode) -> Iterator[str]:
+    pattern = _BLANK_LINES if split == "nonewlines" else _LINES
     start = 0
-    for line_break in _LINES.finditer(text):
-        yield from _sentences(text[start : line_break.start()], language)
+    for line_break in pattern.finditer(text):
+        yield from _sentences(text[start : line_break.start()], language, split)
         yield line_break.group()
         start = line_break.end()
-    yield from _sentences(text[start:], language)
+    yield from _sentences(text[start:], language, split)
 
 
-def _sentences(line: str, language: str | None) -> Iterator[str]:
-    if language is None:
+def _sentences(line: str, language: str, split: SplitMode) -> Iterator[str]:
+    if split == "lines":
         yield line
         return
     # Only the lengths of what it returns are used: the characters are ours in any case.
-    found = sentencex.segment(language, _SURROGATES.sub("\ufffd", line))
+    read = _SURROGATES.sub("\ufffd", line).replace(ATOM, "X")
     start = 0
-    for sentence in found:
+    for sentence in sentencex.segment(language, _LINE_END.sub(" ", read)):
         yield line[start : start + len(sentence)]
         start += len(sentence)
     yield line[start:]

@@ -234,6 +234,7 @@ class Translator:
             confidence=mean_confidence(rendering.sentences),
             sentences=rendering.sentences,
             alignment=rendering.alignment if options.alignment else None,
+            lost=rendering.lost,
         )
 
 

@@ -36,18 +36,18 @@ class CopyingModel:
 
 
 class CopyingBatch:
-    """The rows of one width; each is what is left to copy."""
+    """The rows of one width; each is a source and how much of it is copied."""
 
     def __init__(self, model: CopyingModel) -> None:
         self._model = model
-        self._rows: list[list[int]] = []
+        self._rows: list[tuple[list[int], int]] = []
 
     def admit(
         self, sources: Sequence[Sequence[int]], wanted: Sequence[Sequence[int]] | None = None
     ) -> range:
         self._model.on_admit(sources)
         first = len(self._rows)
-        self._rows += [list(source) for source in sources]
+        self._rows += [(list(source), 0) for source in sources]
         self._model.admitted.append([list(source) for source in sources])
         return range(first, len(self._rows))
 
@@ -66,17 +66,23 @@ class CopyingBatch:
         if model.fails:
             raise RuntimeError("device lost")
         model.step_sizes.append(parents_NK.size)
-        parents = parents_NK.ravel().tolist()
-        following = [(self._rows[parent] or [EOS])[0] for parent in parents]
-        self._rows = [self._rows[parent][1:] for parent in parents]
-        candidates = min(candidates, 9)
+        parents = [self._rows[parent] for parent in parents_NK.ravel().tolist()]
+        following = [[*source, EOS][min(place, len(source))] for source, place in parents]
+        self._rows = [(source, place + 1) for source, place in parents]
         others = range(98, 98 + candidates - 1)
         scores_NKC = np.array(
             [model.score, *(50 * model.score - i for i in range(len(others)))], np.float32
         )
         tokens_NKC = np.array([[token, *others] for token in following])
         shape = (*parents_NK.shape, candidates)
-        return [StepResult(np.broadcast_to(scores_NKC, shape), tokens_NKC.reshape(shape))]
+        attention_NKS = None
+        if with_attention:
+            num_positions = max(len(source) for source, _ in parents)
+            places = [min(place, num_positions - 1) for _, place in parents]
+            attention_NKS = np.eye(num_positions, dtype=np.float32)[places]
+            attention_NKS = attention_NKS.reshape(*parents_NK.shape, num_positions)
+        scores_NKC = np.broadcast_to(scores_NKC, shape)
+        return [StepResult(scores_NKC, tokens_NKC.reshape(shape), attention_NKS)]
 
     def clear(self) -> None:
         self._rows = []

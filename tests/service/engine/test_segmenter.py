@@ -54,14 +54,14 @@ def test_white_space_stands_between():
 
 
 def test_whole_lines_are_sentences_when_asked_for():
-    found = segment(" Eins. Zwei.\nDrei. ", "de", always, whole_lines=True)
+    found = segment(" Eins. Zwei.\nDrei. ", "de", always, split="lines")
 
     assert found.sentences == ("Eins. Zwei.", "Drei.")
     assert found.between == (" ", "\n", " ")
 
 
 def test_whole_line_that_does_not_fit_is_split():
-    found = segment("Eins, zwei. Drei.", "de", at_most(11), whole_lines=True)
+    found = segment("Eins, zwei. Drei.", "de", at_most(11), split="lines")
 
     assert found.join(found.sentences) == "Eins, zwei. Drei."
     assert max(map(len, found.sentences)) <= 11
