@@ -98,6 +98,7 @@ MAY_IMPORT = {
         "service.api.downloads",
         "service.api.languages",
         "service.documents",
+        "service.entries",
         "service.glossaries",
         "service.scopes",
     },

@@ -1,13 +1,17 @@
 """A real server on loopback, for clients that know nothing of this project."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
+import deepl
 import pytest
 import uvicorn
+from deepl import http_client
 
 from service.access import KeyScope
 from service.app import create_app
@@ -97,3 +101,28 @@ def engine(tiny_bundle) -> Iterator[Callable[[str, str, str], str]]:
     yield translate
     for translator in translators.values():
         translator.close()
+
+
+@pytest.fixture
+def impatience(monkeypatch):
+    """Else the client of DeepL would try five times what can be tried again, each time later, and
+    look every 5 s for a document.
+    """
+    monkeypatch.setattr(http_client, "max_network_retries", 0)
+    monkeypatch.setattr(http_client, "min_connection_timeout", 30.0)
+    shortly = SimpleNamespace(time=time.time, sleep=lambda seconds: time.sleep(seconds / 100))
+    monkeypatch.setattr(deepl.translator, "time", shortly)
+
+
+@pytest.fixture
+def connect(impatience):
+    """Make a client of DeepL for a server, by a key."""
+    clients = []
+
+    def make(url, key="any"):
+        clients.append(deepl.DeepLClient(key, server_url=url))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        client.close()

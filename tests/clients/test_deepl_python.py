@@ -1,38 +1,11 @@
 """The official `deepl` client for Python, as it is, against a real server."""
 
 import io
-import time
-from types import SimpleNamespace
 
 import deepl
 import pytest
-from deepl import http_client, translator
 
-KEY = "any"
 GUTEN_TAG, HAUS = "Guten Morgen. Wie geht es dir?", "Das Haus ist klein, aber schön."
-
-
-@pytest.fixture(autouse=True)
-def impatience(monkeypatch):
-    """Else it would try five times what can be tried again, and look every 5 s for a document."""
-    monkeypatch.setattr(http_client, "max_network_retries", 0)
-    monkeypatch.setattr(http_client, "min_connection_timeout", 30.0)
-    shortly = SimpleNamespace(time=time.time, sleep=lambda seconds: time.sleep(seconds / 100))
-    monkeypatch.setattr(translator, "time", shortly)
-
-
-@pytest.fixture
-def connect():
-    """Make a client of a server by a key."""
-    clients = []
-
-    def make(url, key=KEY):
-        clients.append(deepl.DeepLClient(key, server_url=url))
-        return clients[-1]
-
-    yield make
-    for client in clients:
-        client.close()
 
 
 @pytest.fixture

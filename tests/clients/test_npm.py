@@ -119,6 +119,28 @@ def test_deepl_node_tells_usage(deepl):
     assert deepl["usage"]["character"] == {"count": 2 * len(TEXT) + 12, "limit": 10_000}
 
 
+def test_deepl_node_uses_glossaries(deepl):
+    there = {"sourceLangCode": "de", "targetLangCode": "en"}
+    back = {"sourceLangCode": "en", "targetLangCode": "de"}
+    gone = deepl["glossaries"].pop("gone")
+
+    assert deepl["glossaries"] == {
+        "pairs": [
+            {"sourceLang": "de", "targetLang": "en"},
+            {"sourceLang": "en", "targetLang": "de"},
+        ],
+        "one": {"sourceLang": "de", "targetLang": "en", "entryCount": 1},
+        "listed": [True],
+        "entries": {"Hund": "hound"},
+        "renamed": "pets",
+        "added": [there | {"entryCount": 2}, back | {"entryCount": 1}],
+        "replaced": back | {"entryCount": 2},
+        "read": {"Hund": "hound", "Katze": "cat"},
+        "numMultilingual": 2,
+    }
+    assert gone["kind"] == "GlossaryNotFoundError"
+
+
 def test_deepl_node_translates_a_document(deepl, engine):
     document = deepl["document"]
 

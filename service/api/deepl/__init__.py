@@ -6,11 +6,11 @@ what differs on purpose stands in the README of the service.
 
 from fastapi import APIRouter
 
-from service.api.deepl import documents, languages, translation, usage
+from service.api.deepl import documents, glossaries, languages, multilingual, translation, usage
 from service.api.deepl.answers import PREFIXES, TraceId, render
 
 router = APIRouter()
-for module in (translation, languages, usage, documents):
+for module in (translation, languages, usage, documents, glossaries, multilingual):
     router.include_router(module.router)
 
 __all__ = ["PREFIXES", "TraceId", "render", "router"]

@@ -8,14 +8,14 @@ from pydantic import BaseModel, Field
 
 from service.api.bodies import MULTIPART, Fields, request_body
 from service.api.deepl.answers import FAILURES, DeepLFailure, render
-from service.api.deepl.fields import Formality, check_formality, parse
+from service.api.deepl.fields import Formality, Names, check_formality, parse
 from service.api.deepl.keys import DocumentCaller
 from service.api.deepl.languages import check_languages
 from service.api.dependencies import CurrentDocuments, ModelsAtWork
 from service.api.dialect import dialect, failures
 from service.api.downloads import file_response
 from service.documents import AUTO, Document, DocumentState, Upload
-from service.errors import UnsupportedFormat
+from service.errors import InvalidRequest, UnsupportedFormat
 
 router = APIRouter(
     prefix="/v2/document", tags=["DeepL"], route_class=dialect(render), responses=FAILURES
@@ -45,6 +45,8 @@ class DocumentRequest(BaseModel):
         None, description="Anything but the format of the file is refused."
     )
     formality: Formality = "default"
+    glossary_id: str | None = Field(None, description="Refused: files are translated without.")
+    glossary_ids: Names = Field([], description="Refused as well.")
 
 
 class DocumentHandle(BaseModel):
@@ -83,6 +85,8 @@ async def upload_for_deepl(
     body = parse(DocumentRequest, fields)
     check_formality(body.formality)
     check_languages(body.source_lang, body.target_lang, models)
+    if body.glossary_id or body.glossary_ids:
+        raise InvalidRequest("Value for 'glossary_id' not supported.", field="glossary_id")
     name = body.filename or body.file.filename or ""
     _check_format(body.output_format, name)
     upload = Upload(

@@ -8,17 +8,14 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from service.api.bodies import Fields, query_parameters, request_body
 from service.api.deepl.answers import FAILURES, render
+from service.api.deepl.dictionaries import choose_glossaries, find_terms
 from service.api.deepl.fields import Formality, Names, Texts, check_formality, parse
 from service.api.deepl.keys import TranslatingCaller
 from service.api.deepl.languages import check_languages, tell_source
-from service.api.dependencies import Limits, Models, ModelsAtWork, unless_gone
+from service.api.dependencies import CurrentGlossaries, Limits, Models, ModelsAtWork, unless_gone
 from service.api.dialect import dialect
 from service.api.texts import check_texts, detect_texts, translate_texts
-from service.engine import Markup, SplitMode, Translation, TranslationOptions
-from service.errors import NotFound
-
-MAX_GLOSSARIES = 5
-"""Of one request."""
+from service.engine import Markup, SplitMode, Term, Translation, TranslationOptions
 
 SPLITS: Mapping[str, SplitMode] = {"0": "lines", "1": "sentences", "nonewlines": "nonewlines"}
 """How a text is cut into sentences, in the words of the engine."""
@@ -106,16 +103,17 @@ async def translate_for_deepl(
     caller: TranslatingCaller,
     models: ModelsAtWork,
     limits: Limits,
+    glossaries: CurrentGlossaries,
 ) -> DeepLTranslations:
     """Translate texts; `GET` is for old clients."""
     body = parse(TranslateRequest, fields)
     check_texts(body.text, limits)
     check_formality(body.formality)
     check_languages(body.source_lang, body.target_lang, models)
-    if body.glossary_id or body.glossary_ids:
-        raise NotFound("Glossary not found", field="glossary_id")
+    ids = choose_glossaries(body.glossary_id, body.glossary_ids, body.source_lang)
+    terms = await find_terms(ids, body.source_lang, body.target_lang, caller.id, glossaries)
     caller.charge(sum(map(len, body.text)))
-    translations = await unless_gone(request, _translate(body, models))
+    translations = await unless_gone(request, _translate(body, terms, models))
     return DeepLTranslations(
         translations=[
             _tell(each, text, body) for each, text in zip(translations, body.text, strict=True)
@@ -123,8 +121,10 @@ async def translate_for_deepl(
     )
 
 
-async def _translate(body: TranslateRequest, models: Models) -> list[Translation]:
-    options = _options(body)
+async def _translate(
+    body: TranslateRequest, terms: tuple[Term, ...], models: Models
+) -> list[Translation]:
+    options = _options(body, terms)
     if body.source_lang:
         sources = [body.source_lang] * len(body.text)
     else:
@@ -132,12 +132,13 @@ async def _translate(body: TranslateRequest, models: Models) -> list[Translation
     return await translate_texts(body.text, sources, body.target_lang, options, models)
 
 
-def _options(body: TranslateRequest) -> TranslationOptions:
+def _options(body: TranslateRequest, terms: tuple[Term, ...]) -> TranslationOptions:
     by_default = "nonewlines" if body.tag_handling == "html" else "1"
     return TranslationOptions(
         beam=1 if body.model_type == "latency_optimized" else None,
         split=SPLITS[body.split_sentences or by_default],
         markup=_markup(body),
+        terms=terms,
     )
 
 

@@ -38,6 +38,42 @@ const translateDocument = async (client, content) => {
   return { text, billed: status.billedCharacters, unknown, again };
 };
 
+const useGlossaries = async (client) => {
+  const entries = (terms) => new deepl.GlossaryEntries({ entries: terms });
+  const one = await client.createGlossary("animals", "de", "en", entries({ Hund: "hound" }));
+  const both = await client.createMultilingualGlossary("both", [
+    { sourceLangCode: "de", targetLangCode: "en", entries: entries({ Hund: "hound" }) },
+    { sourceLangCode: "en", targetLangCode: "de", entries: entries({ dog: "Hund" }) },
+  ]);
+  const renamed = await client.updateMultilingualGlossaryName(both, "pets");
+  const added = await client.updateMultilingualGlossaryDictionary(both, {
+    sourceLangCode: "de",
+    targetLangCode: "en",
+    entries: entries({ Katze: "cat" }),
+  });
+  const replaced = await client.replaceMultilingualGlossaryDictionary(both, {
+    sourceLangCode: "en",
+    targetLangCode: "de",
+    entries: entries({ cat: "Katze", mouse: "Maus" }),
+  });
+  const read = await client.getMultilingualGlossaryDictionaryEntries(both, "de", "en");
+  const told = {
+    pairs: await client.getGlossaryLanguagePairs(),
+    one: { sourceLang: one.sourceLang, targetLang: one.targetLang, entryCount: one.entryCount },
+    listed: (await client.listGlossaries()).map((each) => each.glossaryId === one.glossaryId),
+    entries: (await client.getGlossaryEntries(one)).entries(),
+    renamed: renamed.name,
+    added: added.dictionaries,
+    replaced,
+    read: read.entries.entries(),
+    numMultilingual: (await client.listMultilingualGlossaries()).length,
+  };
+  await client.deleteMultilingualGlossaryDictionary(both, "en", "de");
+  await client.deleteMultilingualGlossary(both);
+  await client.deleteGlossary(one);
+  return { ...told, gone: await refusal(client.getGlossary(one.glossaryId)) };
+};
+
 const client = connect(good);
 const slowClient = connect(slow);
 await slowClient.getUsage();
@@ -54,6 +90,7 @@ console.log(
     sources: await client.getSourceLanguages(),
     targets: await client.getTargetLanguages(),
     usage: await client.getUsage(),
+    glossaries: await useGlossaries(client),
     document: await translateDocument(client, text),
     refused: {
       target: await refusal(client.translateText(text, "de", "xx")),

@@ -118,8 +118,9 @@ def models() -> ShoutingModels:
 
 
 @pytest.fixture
-def app(models):
+def app(models, tmp_path):
     settings = Settings(
+        data=tmp_path,
         max_texts=3,
         max_text_characters=20,
         max_body_bytes=1000,

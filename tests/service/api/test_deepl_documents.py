@@ -133,6 +133,8 @@ def test_missing_key_is_named(client):
         ({"target_lang": "xx"}, 400, "Value for 'target_lang' not supported."),
         ({"source_lang": "xx"}, 400, "Value for 'source_lang' not supported."),
         ({"formality": "less"}, 400, "'formality' is not supported for given 'target_lang'."),
+        ({"glossary_id": "a"}, 400, "Value for 'glossary_id' not supported."),
+        ({"glossary_ids": "a,b"}, 400, "Value for 'glossary_id' not supported."),
         ({"style_id": "a"}, 400, "Value for 'style_id' not supported."),
         ({"output_format": "docx"}, 415, "output_format: txt cannot become docx"),
         ({"filename": "a.xyz"}, 415, None),
