@@ -20,7 +20,7 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 
-from service.engine import FinishReason, TranslationOptions, Translator
+from service.engine import AnyTranslator, FinishReason, TranslationOptions
 from service.errors import InvalidRequest
 
 MetricName = Literal["bleu", "chrf", "ter"]
@@ -119,7 +119,7 @@ def score_tokens(
 
 
 def evaluate(
-    translator: Translator,
+    translator: AnyTranslator,
     source: Iterable[str],
     references: Sequence[Sequence[str]],
     options: TranslationOptions,

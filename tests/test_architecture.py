@@ -128,7 +128,7 @@ OWNERS = {
     "regex": {"service.engine"},
     "sentencex": {"service.engine.segmenter"},
     "py3langid": {"service.engine.detector"},
-    "langcodes": {"service.api.languages"},
+    "langcodes": {"service.engine.languages", "service.api.languages"},
     "markdown_it": {"service.api.cards"},
     "sacrebleu": {"service.evaluation"},
     "sacremoses": {"training.protocol"},

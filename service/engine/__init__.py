@@ -7,10 +7,12 @@ It knows neither HTTP nor settings; whoever opens it hands it numbers.
 
 from service.engine.detector import Detection, Detector
 from service.engine.hypothesis import FinishReason, SearchOptions
+from service.engine.languages import is_same_language
 from service.engine.library import Library
 from service.engine.markup import Markup
 from service.engine.model import EngineOptions, ModelDescription, open_translator
-from service.engine.registry import Models, is_same_language
+from service.engine.pivot import PivotTranslator
+from service.engine.registry import AnyTranslator, Models
 from service.engine.sessions import ShortlistChoice
 from service.engine.terms import Term
 from service.engine.translation import (
@@ -31,6 +33,7 @@ from service.engine.waiting_line import Priority
 
 __all__ = [
     "AlignedSpan",
+    "AnyTranslator",
     "Detection",
     "Detector",
     "EngineOptions",
@@ -40,6 +43,7 @@ __all__ = [
     "Markup",
     "ModelDescription",
     "Models",
+    "PivotTranslator",
     "Priority",
     "Score",
     "SearchOptions",

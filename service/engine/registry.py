@@ -2,17 +2,27 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
+from statistics import fmean
 from time import monotonic
 from typing import Self
 
 from models.bundle import Bundle, find_bundles
 from service.engine.detector import Detection, Detector
+from service.engine.languages import closest, is_same_language
 from service.engine.model import EngineOptions, Model, ModelDescription, open_model
+from service.engine.pivot import PivotTranslator
 from service.engine.translator import Translator
 from service.errors import UnsupportedPair
 
 log = logging.getLogger(__name__)
+
+AnyTranslator = Translator | PivotTranslator
+Pair = tuple[str, str]
+
+_METRIC = "chrF2"
+_USUAL_PIVOT = "en"
 
 
 class Models:
@@ -23,6 +33,7 @@ class Models:
         """Of two that serve a pair, the first does."""
         translators = [translator for model in loaded for translator in model.translators]
         self._translators_by_pair = _by_pair(translators)
+        self._pivots_by_pair = _pivots(self._translators_by_pair, _quality(self.loaded))
         sources = {each.source for each in translators}
         self.detector = detector.adapted_to(sources) if detector else Detector(sources)
 
@@ -50,28 +61,36 @@ class Models:
             raise
         return cls(loaded)
 
-    def find(self, source: str, target: str) -> Translator:
-        """Return the translator of a pair, given as BCP-47 tags in any case.
+    def find(self, source: str, target: str) -> AnyTranslator:
+        """Return the translator of a pair, given as BCP-47 tags however they are written.
 
-        A tag that is not served as it stands falls back to its language: `en-US` to `en`.
+        A tag that is not served as it stands is served by the nearest of its language and script:
+        `en-US` by `en`. Where no model translates between two languages, two in a row do.
 
         Raises:
-            UnsupportedPair: no model translates between these languages.
+            UnsupportedPair: nothing translates between these languages.
         """
-        for source_tag in _fallbacks(source):
-            for target_tag in _fallbacks(target):
-                if found := self._translators_by_pair.get((source_tag, target_tag)):
-                    return found
-        sources = {_base(known) for known, _ in self._translators_by_pair}
-        field = "target" if _base(_spelled(source)) in sources else "source"
+        pairs = self._translators_by_pair
+        sources = closest(source, {known for known, _ in pairs})
+        targets = closest(target, {known for _, known in pairs})
+        wanted = [(one, other) for one in sources for other in targets]
+        for found in (pairs, self._pivots_by_pair):
+            for pair in wanted:
+                if pair in found:
+                    return found[pair]
+        field = "target" if sources else "source"
         raise UnsupportedPair(f"{source}-{target} is not served", field=field)
 
     def languages(self) -> dict[str, list[str]]:
-        """Return the targets by source."""
+        """Return the targets by source, those through a third language too."""
         targets_by_source: dict[str, list[str]] = {}
-        for each in self._translators_by_pair.values():
-            targets_by_source.setdefault(each.source, []).append(each.target)
+        for source, target in [*self._translators_by_pair, *self._pivots_by_pair]:
+            targets_by_source.setdefault(source, []).append(target)
         return {source: sorted(targets_by_source[source]) for source in sorted(targets_by_source)}
+
+    def pivots(self) -> dict[tuple[str, str], str]:
+        """Return the third language of each pair that no model translates directly."""
+        return {pair: each.pivot for pair, each in self._pivots_by_pair.items()}
 
     def describe(self) -> list[ModelDescription]:
         """Describe the models, by name."""
@@ -80,6 +99,10 @@ class Models:
     def detect(self, text: str) -> Detection:
         """Tell which of the served source languages a text is in."""
         return self.detector.detect(text)
+
+    def detect_all(self, text: str, most: int) -> list[Detection]:
+        """Return the likeliest of the served source languages of a text, the best first."""
+        return self.detector.detect_all(text, most)
 
     def close(self, timeout_seconds: float | None = None) -> None:
         """Finish what was accepted, then stop; what is not done in time fails."""
@@ -93,15 +116,10 @@ def close_all(models: Sequence[Model], timeout_seconds: float | None) -> None:
         model.close(None if deadline is None else max(0.0, deadline - monotonic()))
 
 
-def is_same_language(one: str, other: str) -> bool:
-    """Whether two BCP-47 tags name one language, whatever their regions and case."""
-    return _base(_spelled(one)) == _base(_spelled(other))
-
-
-def _by_pair(translators: Sequence[Translator]) -> Mapping[tuple[str, str], Translator]:
-    found: dict[tuple[str, str], Translator] = {}
+def _by_pair(translators: Sequence[Translator]) -> dict[Pair, Translator]:
+    found: dict[Pair, Translator] = {}
     for each in translators:
-        pair = _spelled(each.source), _spelled(each.target)
+        pair = each.source, each.target
         first = found.setdefault(pair, each)
         if first is not each:
             extra = {"pair": "-".join(pair), "model": first.model, "other": each.model}
@@ -109,14 +127,41 @@ def _by_pair(translators: Sequence[Translator]) -> Mapping[tuple[str, str], Tran
     return found
 
 
-def _spelled(language: str) -> str:
-    return language.replace("_", "-").lower()
+def _quality(loaded: Sequence[Model]) -> dict[Pair, float]:
+    """Return the mean chrF2 of each direction, as far as the bundles tell."""
+    scores: dict[Pair, list[float]] = {}
+    for model in loaded:
+        for score in model.description.scores:
+            if score.metric == _METRIC:
+                pair = score.direction.source, score.direction.target
+                scores.setdefault(pair, []).append(score.score)
+    return {pair: fmean(found) for pair, found in scores.items()}
 
 
-def _base(language: str) -> str:
-    return language.partition("-")[0]
+def _pivots(
+    direct: Mapping[Pair, Translator], quality: Mapping[Pair, float]
+) -> dict[Pair, PivotTranslator]:
+    """Return two translators in a row for each pair that has none of its own.
 
+    Of several third languages it is the one whose worse half is the best by chrF2; where that is
+    not known, English, and else the first in the alphabet.
+    """
+    found: dict[Pair, PivotTranslator] = {}
+    sources, targets = {source for source, _ in direct}, {target for _, target in direct}
+    for source, target in product(sorted(sources), sorted(targets)):
+        if (source, target) in direct or is_same_language(source, target):
+            continue
+        between = [
+            each
+            for each in sorted(sources & targets)
+            if (source, each) in direct and (each, target) in direct
+        ]
+        if between:
 
-def _fallbacks(language: str) -> list[str]:
-    spelled = _spelled(language)
-    return list(dict.fromkeys([spelled, _base(spelled)]))
+            def worth(each: str, ends: Pair = (source, target)) -> tuple[float, bool]:
+                halves = (ends[0], each), (each, ends[1])
+                return min(quality.get(half, 0.0) for half in halves), each == _USUAL_PIVOT
+
+            best = max(between, key=worth)
+            found[source, target] = PivotTranslator(direct[source, best], direct[best, target])
+    return found

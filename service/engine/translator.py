@@ -7,7 +7,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -149,7 +149,7 @@ class Translator:
 
     def translate_all(
         self, texts: Iterable[str], options: TranslationOptions = TranslationOptions()
-    ) -> Iterator[Translation]:
+    ) -> Generator[Translation]:
         """Yield the translations of many texts in their order, blocking as needed.
 
         Holds a bounded number of texts. Where `translate` would be refused because too much

@@ -1,10 +1,11 @@
 import asyncio
+import json
 import logging
 from collections.abc import Iterator
 
 import pytest
 
-from models.bundle import DamagedBundle
+from models.bundle import MANIFEST, DamagedBundle, publish
 from service.engine import EngineOptions, Models
 from service.errors import Overloaded, UnsupportedPair
 from tests.versions import publish_damaged, publish_version
@@ -31,6 +32,75 @@ def test_both_directions_of_a_bundle_are_served(models):
 @pytest.mark.parametrize("source", ["de", "DE", "de-AT", "de_CH", "de-Latn-AT"])
 def test_tag_falls_back_to_its_language(models, source):
     assert models.find(source, "en-US") is models.find("de", "en")
+
+
+def publish_pair(origin, root, name, pair, scores=()):
+    """Publish a copy that says it translates between these two, and how well."""
+    one, other = pair
+    folder = publish_version(origin, root / "drafts", 1, name=name)
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    directions = [{"source": one, "target": other}, {"source": other, "target": one}]
+    manifest["directions"] = directions
+    manifest["target_tags"] = {one: "<2de>", other: "<2en>"}
+    manifest["scores"] = [
+        SCORE | {"direction": direction, "score": score}
+        for direction, score in zip(directions, scores, strict=False)
+    ]
+    (folder / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+    publish(folder, root / "bundles")
+
+
+SCORE = {
+    "variant": "fp32",
+    "test_set": "test",
+    "metric": "chrF2",
+    "signature": "",
+    "beam": 1,
+    "length_penalty": 1.0,
+    "sentences": 1,
+}
+
+
+def open_pairs(origin, root, pairs):
+    for i, (pair, scores) in enumerate(pairs.items()):
+        publish_pair(origin, root, f"m{i}", pair, scores)
+    return Models.open(root / "bundles", OPTIONS)
+
+
+def test_pair_without_a_model_goes_through_a_third_language(tiny_bundle, tmp_path):
+    models = open_pairs(tiny_bundle, tmp_path, {("de", "en"): (), ("en", "fr"): ()})
+
+    found = asyncio.run(models.find("de", "fr-CA").translate("Guten Morgen."))
+
+    assert (found.source, found.target, found.pivot) == ("de", "fr", "en")
+    assert found.model == "m0/1+m1/1"
+    assert models.languages() == {"de": ["en", "fr"], "en": ["de", "fr"], "fr": ["de", "en"]}
+    assert models.pivots() == {("de", "fr"): "en", ("fr", "de"): "en"}
+    assert asyncio.run(models.find("de", "en").translate("Guten Morgen.")).pivot is None
+    models.close()
+
+
+@pytest.mark.parametrize(
+    ("scores", "pivot"),
+    [
+        # Both halves through Spanish are fair; of those through English one is bad.
+        ({"en": (90, 10), "es": (50, 50)}, "es"),
+        ({"en": (60, 50), "es": (50, 40)}, "en"),
+        ({"en": (), "es": ()}, "en"),
+        ({"da": (), "es": ()}, "da"),
+    ],
+)
+def test_third_language_is_the_one_whose_worse_half_is_best(tiny_bundle, tmp_path, scores, pivot):
+    pairs = {}
+    for between, (*halves,) in scores.items():
+        first, second = halves or (None, None)
+        pairs["de", between] = (first,) * bool(halves)
+        pairs[between, "fr"] = (second,) * bool(halves)
+
+    models = open_pairs(tiny_bundle, tmp_path, pairs)
+
+    assert models.pivots()["de", "fr"] == pivot
+    models.close()
 
 
 @pytest.mark.parametrize(
