@@ -75,8 +75,9 @@ def test_alternatives_of_a_text_and_of_an_array(client):
     assert ask(client, q=["a", "b"], alternatives=1).json()["alternatives"] == [["A!"], ["B!"]]
 
 
-def test_no_alternatives_are_asked_for_by_less_than_one(client):
+def test_no_alternatives_are_asked_for_by_less_than_one(client, models):
     assert ask(client, q="a", alternatives=-1).json() == {"translatedText": "A"}
+    assert models.options[0].alternatives == 0
 
 
 def test_html_is_treated_as_such(client, models):
@@ -156,6 +157,24 @@ def test_pair_that_no_model_translates_is_named(client, models):
     assert refusal(ask(client, q="a", source="en", target="fr")) == (
         400,
         "French (fr) is not available as a target language from English (en)",
+    )
+
+
+def test_pair_of_every_text_is_looked_at(client, models):
+    models.languages = lambda: {"en": ["fr"], "de": ["en"]}
+
+    assert refusal(ask(client, q=["door", "tür"], source="auto", target="fr")) == (
+        400,
+        "French (fr) is not available as a target language from German (de)",
+    )
+
+
+def test_region_that_is_served_is_not_taken_for_another(client, models):
+    models.languages = lambda: {"pt-BR": ["de"], "pt-PT": ["en"]}
+
+    assert refusal(ask(client, q="a", source="PT-pt", target="de")) == (
+        400,
+        "German (de) is not available as a target language from Portuguese (Portugal) (pt-PT)",
     )
 
 
