@@ -102,6 +102,14 @@ class Glossaries:
         """
         return _pick(self.dictionaries(id, owner), source, target)
 
+    def check(self, entries: Sequence[Term]) -> tuple[Term, ...]:
+        """Return entries that are not kept, but held to the limits of those that are.
+
+        Raises:
+            InvalidRequest: an entry breaks a limit or comes twice, or there are none.
+        """
+        return tuple(check_entries(entries, self._limits))
+
     def terms(self, id: str, source: str, target: str, owner: str) -> tuple[Term, ...]:
         """Return what to use in a translation: the entries for these languages or variants of them.
 

@@ -116,9 +116,12 @@ def like(value: object) -> object:
 
 
 def events(text: str) -> list[object]:
-    """Read server-sent events, so that what is JSON in them is compared as such."""
-    lines = (line.partition(": ") for line in text.splitlines())
-    return [[name, json.loads(value) if name == "data" else value] for name, _, value in lines]
+    """Read server-sent events, in no order: sentences come as they are done."""
+    found = []
+    for event in sorted(text.strip().split("\n\n")):
+        fields = dict(line.split(": ", 1) for line in event.splitlines())
+        found.append([fields["event"], json.loads(fields["data"])])
+    return found
 
 
 def parsed(text: str) -> object:

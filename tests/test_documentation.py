@@ -24,7 +24,15 @@ from service.api.native.results import (
     TermUseBody,
     TranslationBody,
 )
+from service.api.native.scoring import (
+    ScoreRequest,
+    SentenceScoreBody,
+    TokenBody,
+    TranslationScore,
+)
+from service.api.native.stream import FinishedBody
 from service.api.native.translation import TranslateRequest
+from service.api.native.usage import UsageBody
 from service.app import create_app
 from service.settings import Settings
 from tests import examples
@@ -92,6 +100,12 @@ API_SHAPES = (
     TermUseBody,
     AlignedBody,
     AttentionBody,
+    FinishedBody,
+    ScoreRequest,
+    TranslationScore,
+    SentenceScoreBody,
+    TokenBody,
+    UsageBody,
     Failure,
 )
 COMMANDS = [(package, name) for package in CLIS for name in commands_of(package)]

@@ -153,7 +153,7 @@ def _key_in_headers(request: Request) -> str | None:
 class _For:
     """Dependency: who asks, with his key in a header, refused before the fields are looked at."""
 
-    def __init__(self, scope: KeyScope) -> None:
+    def __init__(self, scope: KeyScope | None) -> None:
         self._scope = scope
 
     async def __call__(self, request: Request) -> Caller:
@@ -165,6 +165,8 @@ TranslatingCaller = Annotated[Caller, Depends(_For("translate"))]
 is answered to everyone."""
 DocumentsCaller = Annotated[Caller, Depends(_For("documents"))]
 GlossariesCaller = Annotated[Caller, Depends(_For("glossaries"))]
+AnyCaller = Annotated[Caller, Depends(_For(None))]
+"""Who asks, whatever his key is good for."""
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:

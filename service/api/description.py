@@ -7,10 +7,13 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 TAGS = [
-    {"name": "translation", "description": "The native API: translating, detecting, scoring."},
+    {"name": "translation", "description": "The native API: translating."},
+    {"name": "detection", "description": "The native API: which language a text is in."},
+    {"name": "scoring", "description": "The native API: how likely a translation is."},
     {"name": "documents", "description": "The native API: files, translated by jobs."},
     {"name": "glossaries", "description": "The native API: terms to be translated in a given way."},
     {"name": "models", "description": "The native API: what there is."},
+    {"name": "usage", "description": "The native API: what was done for a key."},
     {"name": "LibreTranslate", "description": "For clients of LibreTranslate."},
     {"name": "DeepL", "description": "For clients of DeepL."},
     {"name": "Apertium", "description": "For clients of Apertium APy, such as OmegaT."},
@@ -22,7 +25,8 @@ _UNUSED = ("HTTPValidationError", "ValidationError")
 def describe(app: FastAPI) -> dict[str, Any]:
     """Return the document, made once.
 
-    It differs from FastAPI's in that no route answers 422: all failures are those of `dialect.py`.
+    It differs from FastAPI's in that no route answers 422, for all failures are those of
+    `dialect.py`, and in that streams of events are described as OpenAPI 3.1 can: as text.
     """
     if app.openapi_schema is None:
         document = get_openapi(
@@ -34,12 +38,24 @@ def describe(app: FastAPI) -> dict[str, Any]:
         )
         for item in document["paths"].values():
             for operation in item.values():
-                operation["responses"].pop("422", None)
+                _amend(operation["responses"])
         schemas = document.get("components", {}).get("schemas", {})
         for name in _UNUSED:
             schemas.pop(name, None)
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _amend(responses: dict[str, Any]) -> None:
+    responses.pop("422", None)
+    for status, response in responses.items():
+        content = response.get("content", {})
+        for media in content.values():
+            if media.pop("itemSchema", None):  # of OpenAPI 3.2
+                media.setdefault("schema", {"type": "string"})
+        if status >= "400" and len(content) == 1:
+            # FastAPI takes a failure to be of the type of what was asked for.
+            response["content"] = {"application/json": next(iter(content.values()))}
 
 
 def part(document: dict[str, Any], tag: str) -> dict[str, Any]:

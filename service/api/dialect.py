@@ -75,7 +75,7 @@ def dialect(render: Render) -> type[APIRoute]:
                 except (Exception, CancelledError) as error:  # noqa: BLE001  # bugs are answered too
                     if _is_departure(error):
                         return Response(status_code=CLIENT_GONE)
-                    return _answer(request, _failure(request, error), render)
+                    return _answer(refused(request, error), request, render)
 
             return handle_in_dialect
 
@@ -100,17 +100,26 @@ class Unrouted:
             render for prefix, render in self._renders if f"{path}/".startswith(f"{prefix}/")
         )
         if not isinstance(error, HTTPException):  # a bug, and Starlette raises it again for the log
-            return _answer(request, ServiceError("internal error"), render)
+            return _answer(_counted(ServiceError("internal error")), request, render)
         phrase = HTTPStatus(error.status_code).phrase
         is_known = error.status_code == HTTPStatus.METHOD_NOT_ALLOWED
         failure = (MethodNotAllowed if is_known else NotFound)(f"{phrase}: {request.method} {path}")
-        answer = _answer(request, failure, render)
+        answer = _answer(_counted(failure), request, render)
         answer.headers.update(error.headers or {})
         return answer
 
 
-def _answer(request: Request, failure: ServiceError, render: Render) -> Response:
+def refused(request: Request, error: BaseException) -> ServiceError:
+    """Return what to tell the caller of an error, which is counted, and logged if it is a bug."""
+    return _counted(_failure(request, error))
+
+
+def _counted(failure: ServiceError) -> ServiceError:
     metrics.REFUSED.labels(code=failure.code).inc()
+    return failure
+
+
+def _answer(failure: ServiceError, request: Request, render: Render) -> Response:
     answer = render(request, failure)
     if failure.retry_after_seconds is not None:
         answer.headers["Retry-After"] = str(failure.retry_after_seconds)

@@ -17,6 +17,7 @@ there, so that a long request neither fills the waiting line nor is refused by i
 """
 
 T = TypeVar("T")
+Work = Callable[[int, TranslationOptions], Coroutine[Any, Any, T]]
 
 
 def check_totals(texts: Sequence[str], limits: RequestLimits) -> None:
@@ -35,26 +36,29 @@ def check_totals(texts: Sequence[str], limits: RequestLimits) -> None:
         raise TextTooLong(message, field="text", limit=most)
 
 
-def check_length(texts: Sequence[str], i: int, limits: RequestLimits) -> TextTooLong | None:
-    """Return what is wrong with the length of the text at `i`, if something is."""
+def check_length(texts: Sequence[str], i: int, limits: RequestLimits, field: str = "text") -> None:
+    """Refuse the text at `i` if it is too long.
+
+    Raises:
+        TextTooLong: it is; the field is `text`, or `text.3` if there are several.
+    """
     most, length = limits.max_text_characters, len(texts[i])
-    if length <= most:
-        return None
-    field = f"text.{i}" if len(texts) > 1 else "text"
-    return TextTooLong(f"{field}: {length} characters exceed {most}", field=field, limit=most)
+    if length > most:
+        field = f"{field}.{i}" if len(texts) > 1 else field
+        message = f"{field}: {length} characters exceed {most}"
+        raise TextTooLong(message, field=field, limit=most)
 
 
 def check_texts(texts: Sequence[str], limits: RequestLimits) -> None:
     """Refuse texts that go beyond the limits.
 
     Raises:
-        TextTooLong: one has too many characters, or all of them have.
+        TextTooLong: one has too many characters, or all of them together.
         TooLarge: there are too many.
     """
     check_totals(texts, limits)
     for i in range(len(texts)):
-        if failure := check_length(texts, i, limits):
-            raise failure
+        check_length(texts, i, limits)
 
 
 async def detect_texts(texts: Sequence[str], models: Models) -> list[Detection]:
@@ -77,46 +81,50 @@ async def translate_texts(
     Raises:
         ServiceError: what `Translator.translate` raises, and `UnsupportedPair`.
     """
-    at = _deadline(options)
+    return await _paced(
+        texts,
+        options,
+        lambda i, own: translate_text(texts[i], sources[i], target, own, models),
+    )
 
-    async def translate(text: str, source: str) -> Translation:
-        return await _translate(text, source, target, _until(at, options), models)
 
-    return await _paced(texts, sources, translate)
+async def attempt_each(
+    texts: Sequence[str], options: TranslationOptions, work: Work[T]
+) -> list[T | ServiceError]:
+    """Do work for each text, paced as translations are; a failure stands in its text's place.
 
+    Args:
+        work: takes the index of a text, and the options with what is left of their deadline.
+    """
 
-async def translate_each(
-    texts: Sequence[str],
-    sources: Sequence[str],
-    target: str,
-    options: TranslationOptions,
-    models: Models,
-) -> list[Translation | ServiceError]:
-    """Translate each text as `translate_texts` does, but a failure stands in its text's place."""
-    at = _deadline(options)
-
-    async def attempt(text: str, source: str) -> Translation | ServiceError:
+    async def attempt(i: int, own: TranslationOptions) -> T | ServiceError:
         try:
-            return await _translate(text, source, target, _until(at, options), models)
+            return await work(i, own)
         except ServiceError as failure:
             return failure
 
-    return await _paced(texts, sources, attempt)
+    return await _paced(texts, options, attempt)
 
 
-async def _paced(
-    texts: Sequence[str], sources: Sequence[str], work: Callable[[str, str], Coroutine[Any, Any, T]]
-) -> list[T]:
+async def _paced(texts: Sequence[str], options: TranslationOptions, work: Work[T]) -> list[T]:
+    seconds = options.deadline_seconds
+    deadline = None if seconds is None else monotonic() + seconds
+
+    async def begin(i: int) -> T:
+        # What is left of it: the texts of a long request do not begin together.
+        left = None if deadline is None else max(0.0, deadline - monotonic())
+        return await work(i, replace(options, deadline_seconds=left))
+
     tasks: list[asyncio.Task[T]] = []
     running: dict[asyncio.Task[T], int] = {}
     try:
-        for text, source in zip(texts, sources, strict=True):
+        for i, text in enumerate(texts):
             while running and sum(running.values()) + len(text) > CHARACTERS_AT_ONCE:
                 done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     del running[task]
                     task.result()  # raises if it failed: then the rest is in vain
-            tasks.append(asyncio.create_task(work(text, source)))
+            tasks.append(asyncio.create_task(begin(i)))
             running[tasks[-1]] = len(text)
         return await asyncio.gather(*tasks)
     finally:
@@ -124,21 +132,14 @@ async def _paced(
             task.cancel()
 
 
-def _deadline(options: TranslationOptions) -> float | None:
-    seconds = options.deadline_seconds
-    return None if seconds is None else monotonic() + seconds
-
-
-def _until(deadline: float | None, options: TranslationOptions) -> TranslationOptions:
-    # What is left of it: the texts of a long request do not begin together.
-    if deadline is None:
-        return options
-    return replace(options, deadline_seconds=max(0.0, deadline - monotonic()))
-
-
-async def _translate(
+async def translate_text(
     text: str, source: str, target: str, options: TranslationOptions, models: Models
 ) -> Translation:
+    """Translate one text, unless it is in the target language.
+
+    Raises:
+        ServiceError: what `Translator.translate` raises, and `UnsupportedPair`.
+    """
     if is_same_language(source, target):
         return Translation.unchanged(text, source)
     translation = await models.find(source, target).translate(text, options)

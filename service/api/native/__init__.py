@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter
 
-from service.api.native import catalogue, translation
+from service.api.native import catalogue, scoring, stream, translation, usage
 
 router = APIRouter()
-router.include_router(translation.router)
-router.include_router(catalogue.router)
+for part in (translation, stream, scoring, catalogue, usage):
+    router.include_router(part.router)
 
 __all__ = ["router"]

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from service.api.dependencies import RequestLimits
 from service.api.native.inputs import AUTO, Text
-from service.engine import Markup, Priority, SplitMode, Term, TranslationOptions
+from service.engine import Markup, Priority, SplitMode, TranslationOptions
 from service.errors import InvalidRequest, TextTooLong
 
 Penalty = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -22,8 +22,8 @@ class TermBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    source: Text = Field(min_length=1, examples=["Morgen"])
-    target: Text = Field(min_length=1, examples=["morning"])
+    source: Text = Field(examples=["Morgen"])
+    target: Text = Field(examples=["morning"])
 
 
 def _kind(glossary: object) -> str | None:
@@ -42,8 +42,8 @@ Glossary = Annotated[
 ]
 
 
-class Options(BaseModel):
-    """How to translate, whether one text or several."""
+class Common(BaseModel):
+    """What scoring may say too."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -54,6 +54,26 @@ class Options(BaseModel):
         examples=["de"],
     )
     target: str = Field(description="Language to translate into.", examples=["en"])
+    length_penalty: Penalty | None = Field(
+        None,
+        description="Exponent of the length normalisation; the higher, the longer the sentences. "
+        "0 turns it off. The model's own if not given.",
+        examples=[0.6],
+    )
+    priority: Priority = Field(
+        "interactive", description="`batch` lets the requests of those who wait go first."
+    )
+    timeout: Seconds | None = Field(
+        None,
+        description="Seconds, for all texts together; a text that is not translated by then "
+        "fails with `deadline_exceeded`. No end if not given.",
+        examples=[10],
+    )
+
+
+class Options(Common):
+    """How to translate, whether one text or several."""
+
     format: Literal["text", "html", "xml"] = Field(
         "text",
         description="With `html` and `xml`, tags, attributes and comments come back as they were, "
@@ -78,12 +98,6 @@ class Options(BaseModel):
         ge=1,
         description="Beam width; 1 is greedy search. The model's own if not given.",
         examples=[4],
-    )
-    length_penalty: Penalty | None = Field(
-        None,
-        description="Exponent of the length normalisation; the higher, the longer the sentences. "
-        "0 turns it off. The model's own if not given.",
-        examples=[0.6],
     )
     alternatives: int = Field(0, ge=0, description="Further translations of each text.")
     max_tokens: int | None = Field(
@@ -118,15 +132,6 @@ class Options(BaseModel):
         description="Whether a sentence that was translated before in the same way may be "
         "answered from memory; the answer is the same.",
     )
-    priority: Priority = Field(
-        "interactive", description="`batch` lets the requests of those who wait go first."
-    )
-    timeout: Seconds | None = Field(
-        None,
-        description="Seconds, for all texts together; a text that is not translated by then "
-        "fails with `deadline_exceeded`. No end if not given.",
-        examples=[10],
-    )
 
 
 def check(options: Options, texts: Sequence[str], limits: RequestLimits) -> None:
@@ -140,28 +145,37 @@ def check(options: Options, texts: Sequence[str], limits: RequestLimits) -> None
     if options.attention and total > most:
         message = f"attention: {total} characters in all exceed {most}"
         raise TextTooLong(message, field="attention", limit=most)
-    numbers: tuple[tuple[str, float | None, float], ...] = (
-        ("beam", options.beam, limits.max_beam),
-        ("length_penalty", options.length_penalty, limits.max_penalty),
-        ("alternatives", options.alternatives, limits.max_alternatives),
-        ("max_tokens", options.max_tokens, limits.max_tokens),
-        ("no_repeat_ngram", options.no_repeat_ngram, limits.max_ngram),
-        ("coverage_penalty", options.coverage_penalty, limits.max_penalty),
-        ("timeout", options.timeout, limits.max_timeout_seconds),
-    )
-    for field, value, limit in numbers:
-        if value is not None and value > limit:
-            raise InvalidRequest(f"{field}: {value} exceeds {limit}", field=field, limit=limit)
+    check_common(options, limits)
+    _check_number("beam", options.beam, limits.max_beam)
+    _check_number("alternatives", options.alternatives, limits.max_alternatives)
+    _check_number("max_tokens", options.max_tokens, limits.max_tokens)
+    _check_number("no_repeat_ngram", options.no_repeat_ngram, limits.max_ngram)
+    _check_number("coverage_penalty", options.coverage_penalty, limits.max_penalty)
     for field in _TAG_OPTIONS:
         if options.format == "text" and field in options.model_fields_set:
             raise InvalidRequest(f"{field}: a text without markup has no tags", field=field)
 
 
+def check_common(options: Common, limits: RequestLimits) -> None:
+    """Refuse what goes beyond the limits.
+
+    Raises:
+        InvalidRequest: a number is too high.
+    """
+    _check_number("length_penalty", options.length_penalty, limits.max_penalty)
+    _check_number("timeout", options.timeout, limits.max_timeout_seconds)
+
+
+def _check_number(field: str, value: float | None, limit: float) -> None:
+    if value is not None and value > limit:
+        raise InvalidRequest(f"{field}: {value} exceeds {limit}", field=field, limit=limit)
+
+
 _TAG_OPTIONS = ("ignore_tags", "splitting_tags", "non_splitting_tags", "outline_detection")
 
 
-def engine_options(options: Options, terms: tuple[Term, ...]) -> TranslationOptions:
-    """Return what of these options is the engine's."""
+def engine_options(options: Options) -> TranslationOptions:
+    """Return what of these options is the engine's, but for the terms."""
     return TranslationOptions(
         beam=options.beam,
         length_penalty=options.length_penalty,
@@ -173,7 +187,6 @@ def engine_options(options: Options, terms: tuple[Term, ...]) -> TranslationOpti
         attention=options.attention,
         alignment=options.alignment,
         markup=_markup(options),
-        terms=terms,
         use_cache=options.cache,
         priority=options.priority,
         deadline_seconds=options.timeout,

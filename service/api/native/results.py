@@ -9,7 +9,7 @@ from service.engine import AlignedSpan, Detection, FinishReason, Translation
 Span = tuple[int, int]
 """In JSON a list of two numbers, [begin, end), in Unicode characters of the whole text."""
 
-_CONFIDENCE = (
+CONFIDENCE = (
     "How likely it is good, 0 to 1, as measured when the model was made; absent if it was not."
 )
 
@@ -45,7 +45,7 @@ class SentenceBody(BaseModel):
         description="[begin, end) in characters of the translation.", examples=[[0, 13]]
     )
     score: float = Field(description="Length-normalised log-probability.")
-    confidence: float | None = Field(None, description=_CONFIDENCE)
+    confidence: float | None = Field(None, description=CONFIDENCE)
     finish_reason: FinishReason = Field(
         description="`eos`; `length` if it was cut off at its most tokens, `repetition` if it was "
         "stopped because it only repeated itself."
@@ -99,7 +99,7 @@ class TranslationBody(BaseModel):
         description="Bundle and version that translated, such as de-en/3; empty if none did."
     )
     score: float = Field(description="Mean length-normalised log-probability.")
-    confidence: float | None = Field(None, description=_CONFIDENCE)
+    confidence: float | None = Field(None, description=CONFIDENCE)
     finish_reason: FinishReason = Field(description="That of the sentence that fared worst.")
     sentences: list[SentenceBody] = Field(
         description="Those that were translated, in the order of the text."

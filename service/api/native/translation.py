@@ -1,11 +1,13 @@
 """`POST /v1/translate`."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from service.api.dependencies import (
+    CurrentGlossaries,
     Limits,
     Models,
     ModelsAtWork,
@@ -13,17 +15,22 @@ from service.api.dependencies import (
     TranslatingCaller,
     unless_gone,
 )
-from service.api.dialect import dialect
-from service.api.failure import FAILURES, FailureBody, describe, render
+from service.api.dialect import dialect, failures
+from service.api.failure import FAILURES, FailureBody, render
 from service.api.native.inputs import AUTO, Texts
-from service.api.native.options import Options, TermBody, check, engine_options
+from service.api.native.items import characters_of_failures, items
+from service.api.native.options import Options, check, engine_options
 from service.api.native.results import TranslationBody
-from service.api.texts import check_length, check_totals, detect_texts, translate_each
-from service.engine import Detection, Term, Translation
-from service.errors import InvalidRequest, ServiceError
+from service.api.native.terms import TermFinder
+from service.api.texts import attempt_each, check_length, check_totals, detect_texts, translate_text
+from service.engine import Detection, Translation, TranslationOptions, is_same_language
+from service.errors import ServiceError
 
 router = APIRouter(
-    prefix="/v1", tags=["translation"], route_class=dialect(render), responses=FAILURES
+    prefix="/v1",
+    tags=["translation"],
+    route_class=dialect(render),
+    responses=FAILURES | failures(FailureBody, 404),
 )
 
 
@@ -48,6 +55,7 @@ async def translate(
     request: Request,
     models: ModelsAtWork,
     limits: Limits,
+    glossaries: CurrentGlossaries,
 ) -> TranslateResponse:
     """Translate one text or several, each into one translation.
 
@@ -57,22 +65,18 @@ async def translate(
     check_totals(body.text, limits)
     check(body, body.text, limits)
     caller.charge(sum(map(len, body.text)))
-    detections, outcomes = await unless_gone(request, _translate_all(body, models, limits))
-    _raise_if_all_failed(outcomes)
-    done = zip(body.text, outcomes, strict=True)
-    caller.refund(sum(len(text) for text, o in done if isinstance(o, ServiceError)))
+    terms = TermFinder(body, glossaries, caller)
+    detections, outcomes = await unless_gone(request, _translate_all(body, models, limits, terms))
+    caller.refund(characters_of_failures(body.text, outcomes))
     return TranslateResponse(
-        translations=[
-            FailureBody(error=describe(request, outcome))
-            if isinstance(outcome, ServiceError)
-            else TranslationBody.of(outcome, detection)
-            for outcome, detection in zip(outcomes, detections, strict=True)
-        ]
+        translations=items(
+            request, outcomes, lambda i, found: TranslationBody.of(found, detections[i])
+        )
     )
 
 
 async def _translate_all(
-    body: TranslateRequest, models: Models, limits: RequestLimits
+    body: TranslateRequest, models: Models, limits: RequestLimits, terms: TermFinder
 ) -> tuple[Sequence[Detection | None], list[Translation | ServiceError]]:
     texts = body.text
     detections: Sequence[Detection | None] = [None] * len(texts)
@@ -81,28 +85,11 @@ async def _translate_all(
     else:
         models.find(body.source, body.target)  # from a language to itself, nothing translates
     sources = [found.language if found else body.source for found in detections]
-    refused = [check_length(texts, i, limits) for i in range(len(texts))]
-    accepted = [i for i, failure in enumerate(refused) if failure is None]
-    outcomes = iter(
-        await translate_each(
-            [texts[i] for i in accepted],
-            [sources[i] for i in accepted],
-            body.target,
-            engine_options(body, _terms(body.glossary)),
-            models,
-        )
-    )
-    return detections, [failure or next(outcomes) for failure in refused]
 
+    async def translate_one(i: int, own: TranslationOptions) -> Translation:
+        check_length(texts, i, limits)
+        if not is_same_language(sources[i], body.target):
+            own = replace(own, terms=await terms.find(sources[i]))
+        return await translate_text(texts[i], sources[i], body.target, own, models)
 
-def _terms(glossary: str | list[TermBody] | None) -> tuple[Term, ...]:
-    if isinstance(glossary, str):
-        raise InvalidRequest("glossary: not served", field="glossary")
-    return tuple(Term(each.source, each.target) for each in glossary or [])
-
-
-def _raise_if_all_failed(outcomes: Sequence[Translation | ServiceError]) -> None:
-    """Raise the failure of the first text, if all fail alike: then it is that of the request."""
-    failures = [outcome for outcome in outcomes if isinstance(outcome, ServiceError)]
-    if failures and len(failures) == len(outcomes) and len({f.code for f in failures}) == 1:
-        raise failures[0]
+    return detections, await attempt_each(texts, engine_options(body), translate_one)

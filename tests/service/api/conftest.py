@@ -1,4 +1,5 @@
 import asyncio
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -8,7 +9,16 @@ import pytest
 from starlette.testclient import TestClient
 
 from service.app import create_app
-from service.engine import Detection, SentenceAttention, Translation, TranslationOptions
+from service.engine import (
+    Detection,
+    FinishedSentence,
+    Score,
+    SentenceAttention,
+    SentenceScore,
+    TokenScore,
+    Translation,
+    TranslationOptions,
+)
 from service.errors import UnsupportedPair
 from service.keyring import new_key
 from service.settings import Settings
@@ -23,7 +33,25 @@ class ShoutingTranslator:
 
     def __init__(self, models: "ShoutingModels", source: str, target: str) -> None:
         self._models = models
-        self.source, self.target = source, target
+        self.source, self.target, self.model = source, target, "shout/1"
+
+    async def stream(self, text: str, request: TranslationOptions):
+        """Yield the words as if each were a sentence, the last one first."""
+        words = [(match.span(), match[0].upper()) for match in re.finditer(r"\S+", text)]
+        for i, (span, word) in reversed(list(enumerate(words))):
+            await self._models.on_sentence(i)
+            yield FinishedSentence(i, len(words), span, word, -0.5, 0.9, "eos")
+        yield await self.translate(text, request)
+
+    async def score(self, text: str, translation: str, request: TranslationOptions) -> Score:
+        """Find that a translation is the less likely, the longer it is."""
+        self._models.options.append(request)
+        await self._models.on_translate()
+        spans = (0, len(text)), (0, len(translation))
+        total = -float(len(translation))
+        tokens = (TokenScore(0, len(translation), total), TokenScore(*spans[1][1:] * 2, 0.0))
+        sentence = SentenceScore(*spans, total / 2, total, 0.25, tokens)
+        return Score(self.source, self.target, self.model, total, 2, total / 2, 0.25, (sentence,))
 
     async def translate(self, text: str, request: TranslationOptions) -> Translation:
         self._models.options.append(request)
@@ -80,6 +108,9 @@ class ShoutingModels:
     async def on_translate(self) -> None:
         """Do what a test has put in the way of each translation; nothing if it has not."""
 
+    async def on_sentence(self, index: int) -> None:
+        """Do the same before each sentence of a stream."""
+
     def find(self, source: str, target: str) -> ShoutingTranslator:
         pair = source[:2].lower(), target[:2].lower()
         if pair not in PAIRS:
@@ -88,6 +119,10 @@ class ShoutingModels:
 
     def detect(self, text: str) -> Detection:
         return Detection(language="de" if set(text) & set("äöüß") else "en", confidence=1.0)
+
+    def detect_all(self, text: str, best: int) -> list[Detection]:
+        first = self.detect(text).language
+        return [Detection(first, 0.75), Detection({"de": "en", "en": "de"}[first], 0.25)][:best]
 
     def languages(self) -> dict[str, list[str]]:
         return {"de": ["en"], "en": ["de"]}
