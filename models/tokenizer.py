@@ -13,7 +13,7 @@ import random
 import unicodedata
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
@@ -63,6 +63,17 @@ class _Piece(NamedTuple):
 
 def _pieces(proto: sentencepiece.ImmutableSentencePieceText) -> list[_Piece]:
     return [_Piece(int(each.id), int(each.begin), int(each.end)) for each in proto.pieces]
+
+
+class Borders(NamedTuple):
+    """Tokens beside which a word ends: what touches it there is no letter and no digit."""
+
+    before_word: frozenset[int]
+    after_word: frozenset[int]
+
+
+def _is_of_word(character: str) -> bool:
+    return character.isalnum() or character == "_"
 
 
 class Tokenizer:
@@ -178,6 +189,27 @@ class Tokenizer:
     def is_control(self, id: int) -> bool:
         """Return whether a token is padding, BOS, EOS or a target tag: none of any text."""
         return bool(self._processor.IsControl(id))
+
+    @cached_property
+    def borders(self) -> "Borders":
+        """The tokens beside which a word ends."""
+        before, after = set[int](), set[int]()
+        for id in range(self.size):
+            text = self._border_text(id)
+            if text and not _is_of_word(text[-1]):
+                before.add(id)
+            if text and not _is_of_word(text[0]):
+                after.add(id)
+        return Borders(frozenset(before), frozenset(after))
+
+    def _border_text(self, id: int) -> str:
+        """Return what a token writes if that is known: nothing of a part of a character."""
+        piece = str(self._processor.IdToPiece(id))
+        if self._processor.IsByte(id):
+            byte = bytes.fromhex(piece[3:5])  # <0x2D>
+            return byte.decode("ascii", errors="ignore")
+        is_text = not (self._processor.IsControl(id) or self._processor.IsUnknown(id))
+        return piece if is_text and piece not in MARK_NAMES else ""
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text, without BOS, EOS or tag."""

@@ -14,7 +14,7 @@ from service.engine.model import EngineOptions, ModelDescription, open_translato
 from service.engine.pivot import PivotTranslator
 from service.engine.registry import AnyTranslator, Models
 from service.engine.sessions import ShortlistChoice
-from service.engine.terms import Term
+from service.engine.terms import Term, Terms
 from service.engine.translation import (
     AlignedSpan,
     FinishedSentence,
@@ -54,6 +54,7 @@ __all__ = [
     "SplitMode",
     "Term",
     "TermUse",
+    "Terms",
     "TokenScore",
     "Translation",
     "TranslationOptions",

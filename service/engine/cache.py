@@ -63,7 +63,7 @@ class Cache:
             )
             answers |= zip(missing, found, strict=True)
         for key in missing:
-            if not key[1].reads_attention:
+            if not key[1].with_attention:
                 answers[key].add_done_callback(partial(self._keep, key))
         return [answers[key] for key in keys]
 

@@ -5,8 +5,9 @@
 A rendering is a whole text, made of one hypothesis for each sentence.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,14 @@ from service.engine.alignment import TokenizedSentence, align, share
 from service.engine.hypothesis import EOS, FinishReason, Hypothesis
 from service.engine.preparation import Work
 from service.engine.restoration import Restored, restore
-from service.engine.translation import AlignedSpan, FinishedSentence, Sentence, SentenceAttention
+from service.engine.terms import Term, used_terms
+from service.engine.translation import (
+    AlignedSpan,
+    FinishedSentence,
+    Sentence,
+    SentenceAttention,
+    TermUse,
+)
 
 # The worst comes last.
 _FINISH_REASONS: tuple[FinishReason, ...] = ("eos", "length", "repetition")
@@ -33,6 +41,7 @@ class Rendering:
     alignment: tuple[AlignedSpan, ...]
     """Empty if the work needs none."""
     lost: tuple[str, ...]
+    terms: tuple[TermUse, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +151,9 @@ class Composer:
                     begin, end = span(each.target_begin, each.target_end)
                     alignment.append(AlignedSpan(*source, target_begin + begin, target_begin + end))
         lost = tuple(text for each in restored for text in each.lost)
-        return Rendering(work.layout.join(texts), sentences, tuple(alignment), lost)
+        uses = map(_tell_use, work.terms, (each.text for each in spoken))
+        terms = tuple(chain.from_iterable(uses))
+        return Rendering(work.layout.join(texts), sentences, tuple(alignment), lost, terms)
 
     def _restore(self, work: Work, i: int, spoken: _Spoken) -> Restored:
         sentence = work.layout.sentences[i]
@@ -179,6 +190,11 @@ class Composer:
         text = work.layout.sentences[i].text
         source = TokenizedSentence(text, self.tokenizer.encode_with_offsets(text)[1])
         return attention_TS, source, spoken.target
+
+
+def _tell_use(terms: Sequence[Term], translation: str) -> Iterator[TermUse]:
+    for term, is_used in zip(terms, used_terms(terms, translation), strict=True):
+        yield TermUse(term.source, term.target, is_used)
 
 
 def mean_score(sentences: Sequence[Sentence]) -> float:

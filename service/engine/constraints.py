@@ -7,8 +7,8 @@ by an automaton that may be in several states.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
@@ -29,6 +29,8 @@ class Constraint:
     forms: tuple[Form, ...]
     before: frozenset[int] | None = None
     """Tokens of which one must follow, marks of case left out, or else the end; None: any."""
+    places: frozenset[int] = field(compare=False, default=frozenset())
+    """Source tokens that it translates; none if it may stand anywhere."""
 
     @property
     def tokens(self) -> tuple[int, ...]:
@@ -42,6 +44,8 @@ class Match(NamedTuple):
     constraint: int
     form: int
     length: int
+    credit: float = 0.0
+    """What it is worth beyond the log-probability of its tokens; see `Constraints.advance`."""
 
 
 class Progress(NamedTuple):
@@ -51,6 +55,8 @@ class Progress(NamedTuple):
     """How often each has still to be met."""
     matches: frozenset[Match]
     """What may become whole; what is whole already but wants something to follow."""
+    credit: float = 0.0
+    """Of those that were met, in all."""
 
 
 class Constraints:
@@ -63,6 +69,11 @@ class Constraints:
     def __init__(self, constraints: Sequence[Constraint], case_ids: Sequence[int] = ()) -> None:
         counts = Counter(constraints)
         self._constraints = list(counts)
+        self.places = [
+            sorted(frozenset[int]().union(*(x.places for x in constraints if x == each)))
+            for each in counts
+        ]
+        """Source tokens of each of those that differ."""
         self._sizes = [max(len(form.tokens) for form in each.forms) for each in counts]
         self._case_ids = frozenset(case_ids)
         self._begins: dict[int, list[Match]] = {}
@@ -74,21 +85,47 @@ class Constraints:
         self.beginning = Progress(tuple(counts.values()), frozenset())
         """What the empty hypothesis has."""
 
-    def advance(self, progress: Progress, last: int, token: int) -> Progress:
-        """Return what a hypothesis has that went on with a token after another one."""
+    def advance(
+        self,
+        progress: Progress,
+        last: int,
+        token: int,
+        log_probability: float = 0.0,
+        attention: Sequence[float] = (),
+    ) -> Progress:
+        """Return what a hypothesis has that went on with a token after another one.
+
+        Where it is known what a constraint translates, it is worth the attention that was on it
+        when it began, as if it had been copied from there: not what the model thinks of words
+        that it would not have chosen.
+
+        Args:
+            log_probability: Of the token.
+            attention: Of each constraint, the logarithm of what of it is on its places.
+        """
         if not progress.matches and token not in self._begins:
             return progress
-        ended = {x.constraint for x in progress.matches if token in self._before(x)}
+        ended = _best_credits(x for x in progress.matches if token in self._before(x))
         left = [count - (i in ended) for i, count in enumerate(progress.left)]
         # What overlaps with a match that is whole now is none.
-        grown = {self._grow(x, token) for x in progress.matches if x.constraint not in ended}
-        begun = {x for x in self._begins.get(token, ()) if self._may_begin(x, last)}
+        going = (x for x in progress.matches if x.constraint not in ended)
+        grown = {self._grow(x, token, log_probability) for x in going}
+        begun = {
+            self._credit(x, attention[x.constraint] - log_probability) if attention else x
+            for x in self._begins.get(token, ())
+            if self._may_begin(x, last)
+        }
         matches = {x for x in grown | begun if x is not None and left[x.constraint]}
-        whole = {x.constraint for x in matches if self._is_whole(x)}
+        whole = _best_credits(x for x in matches if self._is_whole(x))
         return Progress(
             tuple(count - (i in whole) for i, count in enumerate(left)),
             frozenset(x for x in matches if x.constraint not in whole),
+            progress.credit + sum(ended.values()) + sum(whole.values()),
         )
+
+    def credit(self, progress: Progress) -> float:
+        """Return what its matches are worth to a hypothesis, with what may become one."""
+        return progress.credit + max((match.credit for match in progress.matches), default=0.0)
 
     def following(self, progress: Progress, last: int) -> Iterator[int]:
         """Yield the tokens that take a hypothesis further; some may come twice."""
@@ -135,9 +172,24 @@ class Constraints:
         is_long = match.length == len(self._tokens(match))
         return (is_long and self._constraints[match.constraint].before) or frozenset()
 
-    def _grow(self, match: Match, token: int) -> Match | None:
+    def _credit(self, match: Match, credit: float) -> Match:
+        if not self.places[match.constraint]:
+            return match
+        return match._replace(credit=match.credit + credit)
+
+    def _grow(self, match: Match, token: int, log_probability: float) -> Match | None:
         """Return what a match becomes by a token that it was not waiting for to be whole."""
         tokens = self._tokens(match)
         if match.length == len(tokens):
             return match if token in self._case_ids else None
-        return match._replace(length=match.length + 1) if tokens[match.length] == token else None
+        if tokens[match.length] != token:
+            return None
+        return self._credit(match._replace(length=match.length + 1), -log_probability)
+
+
+def _best_credits(matches: Iterable[Match]) -> dict[int, float]:
+    """Return the highest credit of each constraint that is among these."""
+    best: dict[int, float] = {}
+    for match in matches:
+        best[match.constraint] = max(match.credit, best.get(match.constraint, match.credit))
+    return best

@@ -3,7 +3,7 @@
 A guide takes the place of the beam's own choice for one sentence; all others are searched as
 ever. Here is the one that scores a translation which is given; `constrained.py` has the other.
 
-Shapes: K rows, C candidates for each row.
+Shapes: K rows, C candidates for each row, S source positions.
 """
 
 from collections.abc import Sequence
@@ -11,9 +11,12 @@ from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.engine.hypothesis import EOS, Hypothesis
 from service.engine.selection import Integers, Totals
+
+Attention = NDArray[np.float32]
 
 
 class Choice(NamedTuple):
@@ -33,7 +36,12 @@ class Guide(Protocol):
     num_candidates: int
     """Candidates that it wants to see of each row; there may be fewer."""
 
-    def choose(self, totals_KC: Totals, tokens_KC: Integers) -> Choice:
+    reads_attention: bool
+    """Whether it must know what the rows attend to."""
+
+    def choose(
+        self, totals_KC: Totals, tokens_KC: Integers, attention_KS: Attention | None
+    ) -> Choice:
         """Return what goes on and what ends; `follow` comes after it."""
 
     def complete(self, hypothesis: Hypothesis, row: int) -> Hypothesis:
@@ -47,13 +55,16 @@ class ForcedGuide:
     """Takes a translation token by token, then EOS, and notes how likely each was."""
 
     num_candidates = 1 << 30
+    reads_attention = False
 
     def __init__(self, tokens: Sequence[int]) -> None:
         self._left = [EOS, *reversed(tokens)]
         self._scores: list[float] = []
         self._total = 0.0
 
-    def choose(self, totals_KC: Totals, tokens_KC: Integers) -> Choice:
+    def choose(
+        self, totals_KC: Totals, tokens_KC: Integers, attention_KS: Attention | None
+    ) -> Choice:
         """See `Guide`."""
         token = self._left.pop()
         # A token that no candidate is has no score: then the scores are no numbers.

@@ -49,7 +49,11 @@ class SearchOptions:
     @property
     def reads_attention(self) -> bool:
         """Whether the search needs the attention weights of every step."""
-        return self.with_attention or self.coverage_penalty > 0
+        return (
+            self.with_attention
+            or self.coverage_penalty > 0
+            or any(each.places for each in self.constraints)
+        )
 
     @property
     def limit(self) -> int:
@@ -83,6 +87,9 @@ class Hypothesis:
     """What each token, EOS included, attended to, if asked for."""
     unmet: int = field(compare=False, default=0)
     """Constraints that it does not meet."""
+    credit: float = field(compare=False, default=0.0)
+    """What its constraints are worth in the choice among hypotheses, beyond the score, normalised
+    as it is."""
     token_scores: tuple[float, ...] | None = field(compare=False, default=None)
     """Log-probability of each token, EOS included, of a translation that was forced."""
     log_probability: float = field(compare=False, default=0.0)

@@ -7,17 +7,21 @@ What is asked for is checked here; nothing here waits for anybody.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from models.bundle import Decoding
 from models.tokenizer import Tokenizer
 from service.engine.hypothesis import EOS, SearchOptions
 from service.engine.protection import Layout, protect
+from service.engine.terms import FoundTerm, Term, Terms, constraints_of
 from service.engine.translation import TranslationOptions
 from service.errors import InvalidRequest
 
 # No piece of a vocabulary is longer, so longer sentences need not be encoded to be too long.
 _CHARACTERS_PER_TOKEN = 16
+# Narrower beams put a term anywhere; see tests/benchmarks/README.md.
+_MIN_BEAM_FOR_TERMS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,8 @@ class Work:
     sources: list[list[int]]
     """Tag, if there is one, tokens and EOS of each sentence."""
     searches: list[SearchOptions]
+    terms: list[list[Term]]
+    """Those that each sentence has, once for each place."""
     is_aligned: bool
     """Whether somebody needs to know which words stand for each other."""
 
@@ -53,24 +59,40 @@ class Preparer:
         search = self._search_options(options)
         layout, ids = self._encode(text, options)
         prefix = [] if self.tag is None else [self.tokenizer.tag_id(self.tag)]
+        known = options.terms if isinstance(options.terms, Terms) else Terms(options.terms)
+        sentences = [each.text for each in layout.sentences]
+        found = [known.find(each) if known else [] for each in sentences]
+        searches = [
+            replace(
+                search,
+                max_tokens=options.max_tokens or self._default_max_tokens(len(each)),
+                num_tags=len(prefix),
+                with_attention=search.with_attention or sentence.needs_attention,
+            )
+            for each, sentence in zip(ids, layout.sentences, strict=True)
+        ]
         return Work(
             text,
             layout,
             [[*prefix, *each, EOS] for each in ids],
-            [
-                replace(
-                    search,
-                    max_tokens=options.max_tokens or self._default_max_tokens(len(each)),
-                    num_tags=len(prefix),
-                    with_attention=search.with_attention or sentence.needs_attention,
-                )
-                for each, sentence in zip(ids, layout.sentences, strict=True)
-            ],
+            list(map(self._constrain, searches, sentences, found)),
+            [[each.term for each in terms] for terms in found],
             is_aligned=options.alignment,
         )
 
+    def _constrain(
+        self, search: SearchOptions, sentence: str, terms: Sequence[FoundTerm]
+    ) -> SearchOptions:
+        if not terms:
+            return search
+        spans = [(0, 0)] * search.num_tags + self.tokenizer.encode_with_offsets(sentence)[1]
+        constraints = constraints_of(terms, self.tokenizer, spans)
+        if not constraints:
+            return search
+        width = max(search.width, _MIN_BEAM_FOR_TERMS)
+        return replace(search, width=width, constraints=constraints)
+
     def _search_options(self, options: TranslationOptions) -> SearchOptions:
-        _refuse_what_is_missing(options)
         beam, penalty = options.beam, options.length_penalty
         if beam is None:
             beam = max(self.defaults.beam, options.alternatives + 1)
@@ -113,8 +135,3 @@ class Preparer:
     def _default_max_tokens(self, num_source_tokens: int) -> int:
         factor, extra = self.defaults.max_target_factor, self.defaults.max_target_extra
         return math.ceil(factor * num_source_tokens) + extra
-
-
-def _refuse_what_is_missing(options: TranslationOptions) -> None:
-    if options.terms:
-        raise InvalidRequest("terms: not served", field="terms")

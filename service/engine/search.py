@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from service.engine.attention_trace import AttentionTrace
 from service.engine.constrained import ConstrainedGuide
-from service.engine.guides import ForcedGuide, Guide
+from service.engine.guides import Attention, ForcedGuide, Guide
 from service.engine.hypothesis import BOS, FinishReason, Hypothesis, SearchOptions, StepResult
 from service.engine.repetition import CHECK_STEPS, blocked_tokens, surplus_tokens
 from service.engine.selection import Integers, Selection, Totals, select
@@ -79,7 +79,7 @@ class Beams:
     @property
     def reads_attention(self) -> bool:
         """Whether the next `advance` needs attention."""
-        return bool(self._traces)
+        return bool(self._traces) or any(each.reads_attention for each in self._guides.values())
 
     def count_candidates(self) -> int:
         """Return how many candidates of each row the next `advance` needs."""
@@ -109,7 +109,7 @@ class Beams:
                 self._guides[i] = guide
             if each.no_repeat_ngram and each.forced is None:
                 self._ngram_sizes[i] = each.no_repeat_ngram
-            if each.reads_attention:
+            if each.with_attention or each.coverage_penalty > 0:
                 self._traces[i] = AttentionTrace(
                     self._width, len(source), keeps_weights=each.with_attention
                 )
@@ -160,7 +160,7 @@ class Beams:
         totals_NKC = self._totals_NK[:, :, None] + scores_NKC
         for n, k, tokens in self._blocked():
             totals_NKC[n, k, np.isin(tokens_NKC[n, k], list(tokens))] = -np.inf
-        rows_NK, tokens_NK, totals_NK, ended = self._select(totals_NKC, tokens_NKC)
+        rows_NK, tokens_NK, totals_NK, ended = self._select(totals_NKC, tokens_NKC, attention_NKS)
         for n, k, total in ended:
             self._end(n, k, total)
         self._continue(rows_NK, tokens_NK, totals_NK)
@@ -182,9 +182,12 @@ class Beams:
             found = [self._hypothesis(sentence, k, totals[k], "length") for k in live]
         found = whole or found
         fewest = min((each.unmet for each in found), default=0)
-        return sorted((each for each in found if each.unmet == fewest), reverse=True)
+        found = [each for each in found if each.unmet == fewest]
+        return sorted(found, key=lambda each: each.score + each.credit, reverse=True)
 
-    def _select(self, totals_NKC: Totals, tokens_NKC: Integers) -> Selection:
+    def _select(
+        self, totals_NKC: Totals, tokens_NKC: Integers, attention_NKS: Attention | None
+    ) -> Selection:
         is_done_N = self._is_done_N if self._has_done else None
         if not self._guides:
             return select(totals_NKC, tokens_NKC, is_done_N)
@@ -195,7 +198,8 @@ class Beams:
         for n, guide in self._guides.items():
             if self._is_done_N[n]:
                 continue
-            choice = guide.choose(totals_NKC[n], tokens_NKC[n])
+            attention_KS = None if attention_NKS is None else attention_NKS[n]
+            choice = guide.choose(totals_NKC[n], tokens_NKC[n], attention_KS)
             ended += [(n, *each) for each in choice.ended]
             going = slice(len(choice.rows))
             found.totals_NK[n] = -np.inf

@@ -235,6 +235,7 @@ class Translator:
             sentences=rendering.sentences,
             alignment=rendering.alignment if options.alignment else None,
             lost=rendering.lost,
+            terms=rendering.terms,
         )
 
 

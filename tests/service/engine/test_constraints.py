@@ -249,3 +249,40 @@ def test_token_beyond_the_candidates_is_taken_at_the_score_of_the_last():
     assert [(x.tokens, x.score, x.unmet) for x in beams.hypotheses(0)] == [
         ((77,), -3.5, 0),
     ]
+
+
+@pytest.mark.parametrize(
+    ("places", "expected"), [(frozenset(), (77, 5)), ({0}, (77, 5)), ({1}, (5, 77))]
+)
+def test_term_begins_where_the_source_of_it_is_looked_at(places, expected):
+    constraint = Constraint((Form((77,)),), places=frozenset(places))
+    beams = Beams(4)
+    beams.join([SearchOptions(4, 0.0, 9, constraints=(constraint,))], [0], [[7, EOS]])
+    # The model likes the token better at first, when it looks at the first token of the source.
+    for chances, attention in [
+        ({5: -0.1, 77: -4, EOS: -9}, [0.9, 0.1]),
+        ({5: -0.1, 77: -6, EOS: -9}, [0.1, 0.9]),
+        ({EOS: -0.1, 5: -9, 77: -9}, [0.5, 0.5]),
+    ]:
+        scores_NKC = np.array([[list(chances.values())] * 4], np.float32)
+        tokens_NKC = np.array([[list(chances)] * 4])
+        attention_NKS = np.array([[attention] * 4], np.float32)
+        assert beams.reads_attention == bool(places)
+        beams.advance(StepResult(scores_NKC, tokens_NKC, attention_NKS))
+
+    found = beams.hypotheses(0)[0]
+    assert found.tokens == expected
+    # What the model thinks of it is told, whatever decided.
+    cost = -4 if expected[0] == 77 else -6
+    assert found.score == pytest.approx(cost - 0.2, abs=1e-6)
+
+
+def test_words_that_only_begin_like_a_term_are_worth_what_the_model_says():
+    constraints = Constraints([Constraint((Form((5, 6)),), places=frozenset({0}))])
+    begun = constraints.advance(constraints.beginning, BOS, 5, -7.0, [-1.0])
+    whole = constraints.advance(begun, 5, 6, -2.0, [-3.0])
+    other = constraints.advance(begun, 5, 7, -2.0, [-3.0])
+
+    assert constraints.credit(begun) == -1 + 7
+    assert constraints.credit(whole) == -1 + 7 + 2
+    assert constraints.credit(other) == 0

@@ -15,7 +15,6 @@ from models.bundle import Calibration, Direction
 from models.tokenizer import Tokenizer
 from service.engine.hypothesis import EOS, Hypothesis, SearchOptions
 from service.engine.scheduler import Scheduler
-from service.engine.terms import Term
 from service.engine.translation import TranslationOptions
 from service.engine.translator import Translator
 from service.errors import DeadlineExceeded, InvalidRequest, ModelFailure, Overloaded
@@ -206,20 +205,6 @@ def test_bundle_that_was_not_calibrated_gives_no_confidence(translator):
 
     assert translation.confidence is None
     assert [each.confidence for each in translation.sentences] == [None, None]
-
-
-@pytest.mark.parametrize(
-    "wanted",
-    [
-        {"terms": (Term("Haus", "house"),)},
-    ],
-)
-def test_what_is_not_served_yet_is_refused_and_not_ignored(translator, wanted):
-    [field] = wanted
-
-    with pytest.raises(InvalidRequest) as refused:
-        translate(translator, TEXT, **wanted)
-    assert refused.value.field == field
 
 
 def test_length_penalty_of_the_caller_wins(translator, tokenizer):
