@@ -10,7 +10,7 @@ from service.document_files import Record
 from service.document_work import cut
 from service.engine import Library, is_same_language
 from service.errors import TextTooLong, TooLarge
-from service.formats import FormatOptions, Segment, find_format
+from service.formats import Draft, FormatOptions, Segment, find_format
 
 AUTO = "auto"
 """Instead of a source language: find it."""
@@ -83,7 +83,8 @@ def examine(upload: Upload, library: Library, limits: DocumentLimits) -> Examine
     """
     _check("bytes", len(upload.content), limits.max_bytes)
     format = find_format(upload.file_name, upload.content)
-    segments = format.parse(upload.content, _format_options(upload, upload.source)).segments
+    draft = format.parse(upload.content, _format_options(upload, upload.source))
+    segments = draft.segments
     _check("segments", len(segments), limits.max_segments)
     characters = sum(len(segment.text) for segment in segments)
     if characters > limits.max_characters:
@@ -94,7 +95,7 @@ def examine(upload: Upload, library: Library, limits: DocumentLimits) -> Examine
     record = Record(
         file_name=_plain(upload.file_name),
         format=format.name,
-        options=_format_options(upload, _find_source(upload, segments, library)),
+        options=_format_options(upload, _find_source(upload, draft, library)),
         owner=upload.owner,
         key_sha256=sha256(key),
         characters=characters,
@@ -121,11 +122,11 @@ def _format_options(upload: Upload, source: str) -> FormatOptions:
     )
 
 
-def _find_source(upload: Upload, segments: Sequence[Segment], library: Library) -> str:
-    source = upload.source
+def _find_source(upload: Upload, draft: Draft, library: Library) -> str:
+    source = draft.source or upload.source
     with library.hold() as models:
         if source == AUTO:
-            source = models.detect(_sample(segments)).language
+            source = models.detect(_sample(draft.segments)).language
         if not is_same_language(source, upload.target):
             models.find(source, upload.target)  # else it would not be missed before the job runs
     return source

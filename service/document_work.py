@@ -8,6 +8,7 @@ from typing import cast
 from service.document_files import DocumentFiles, Record
 from service.engine import (
     Library,
+    Markup,
     Models,
     Translation,
     TranslationOptions,
@@ -17,6 +18,12 @@ from service.formats import FORMATS_BY_NAME, Segment, Translated
 
 CHUNK_CHARACTERS = 16_000
 """Half a second of work for two cores: what a crash may lose, and how often progress is told."""
+
+_MARKUPS = {
+    "html": Markup("html"),
+    # These are all the tags there are, and each stands within a sentence.
+    "xml": Markup("xml", non_splitting_tags=("g", "x"), outline_detection=False),
+}
 
 
 def cut(segments: Sequence[Segment]) -> list[list[Segment]]:
@@ -86,6 +93,8 @@ def _translate(
 def _alike(record: Record, segments: Iterable[Segment]) -> dict[TranslationOptions, list[int]]:
     """Return the places of the segments that are translated with the same options."""
     places: dict[TranslationOptions, list[int]] = defaultdict(list)
-    for i, _ in enumerate(segments):
-        places[TranslationOptions(beam=record.beam)].append(i)
+    for i, segment in enumerate(segments):
+        markup = _MARKUPS[segment.markup] if segment.markup else None
+        options = TranslationOptions(beam=record.beam, split=segment.split, markup=markup)
+        places[options].append(i)
     return places

@@ -11,6 +11,7 @@ from service.engine.languages import is_same_language
 from service.engine.library import Library
 from service.engine.markup import Markup
 from service.engine.model import EngineOptions, ModelDescription, open_translator
+from service.engine.pages import PageTag, find_blocks, find_tags
 from service.engine.pivot import PivotTranslator
 from service.engine.registry import AnyTranslator, Models
 from service.engine.sessions import ShortlistChoice
@@ -43,6 +44,7 @@ __all__ = [
     "Markup",
     "ModelDescription",
     "Models",
+    "PageTag",
     "PivotTranslator",
     "Priority",
     "Score",
@@ -59,6 +61,8 @@ __all__ = [
     "Translation",
     "TranslationOptions",
     "Translator",
+    "find_blocks",
+    "find_tags",
     "is_same_language",
     "open_translator",
 ]

@@ -52,6 +52,8 @@ class Draft:
     segments: Sequence[Segment]
     render: Callable[[Sequence[Translated]], bytes]
     """Return the document with these translations, one for each segment, in its segments' place."""
+    source: str | None = None
+    """The language that the document says it is in, where that decides what its segments are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,15 @@ def edges(text: str) -> tuple[str, str, str]:
     core = text.strip()
     begin = text.index(core)
     return text[:begin], core, text[begin + len(core) :]
+
+
+def is_alike(language: str, other: str) -> bool:
+    """Whether two tags name the same language, wherever it is spoken."""
+    return _primary(language) == _primary(other)
+
+
+def _primary(language: str) -> str:
+    return language.replace("_", "-").partition("-")[0].lower()
 
 
 def has_letters(text: str) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from service.errors import UnsupportedFormat
-from service.formats import gettext, plain, subtitles
+from service.formats import docx, gettext, markdown, pages, plain, subtitles, tables, tmx, xliff
 from service.formats.draft import Draft, FormatOptions
 
 
@@ -25,19 +25,28 @@ class Format:
 
 FORMATS = (
     Format("text", (".txt",), "text/plain", plain.parse),
+    Format("html", (".html", ".htm", ".xhtml"), "text/html", pages.parse, pages.looks_like),
+    Format("markdown", (".md", ".markdown"), "text/markdown", markdown.parse),
     Format("subrip", (".srt",), "application/x-subrip", subtitles.parse),
     Format(
         "gettext", (".po", ".pot"), "text/x-gettext-translation", gettext.parse, gettext.looks_like
     ),
+    Format(
+        "word",
+        (".docx",),
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        docx.parse,
+        docx.looks_like,
+    ),
+    Format("tmx", (".tmx",), "application/x-tmx+xml", tmx.parse, tmx.looks_like),
+    Format("xliff", (".xlf", ".xliff"), "application/xliff+xml", xliff.parse, xliff.looks_like),
+    Format("table", (".csv", ".tsv"), "text/csv", tables.parse),
 )
 
 
 FORMATS_BY_NAME = {format.name: format for format in FORMATS}
 _FORMATS_BY_SUFFIX = {suffix: format for format in FORMATS for suffix in format.suffixes}
-_REFUSED = {
-    ".docm": "files with macros are not accepted",
-    ".dotm": "files with macros are not accepted",
-}
+_WITH_MACROS = {".docm", ".dotm"}
 
 
 def find_format(file_name: str, content: bytes) -> Format:
@@ -48,6 +57,8 @@ def find_format(file_name: str, content: bytes) -> Format:
     """
     suffix = PurePath(file_name).suffix.lower()
     if suffix:
+        if suffix in _WITH_MACROS:
+            raise UnsupportedFormat("files with macros are not accepted", field="file")
         if suffix not in _FORMATS_BY_SUFFIX:
             known = ", ".join(sorted(_FORMATS_BY_SUFFIX))
             message = f"files {suffix[:16]!a} cannot be translated, but these: {known}"
