@@ -1,6 +1,7 @@
 """The official `deepl` client for Python, as it is, against a real server."""
 
 import io
+import re
 
 import deepl
 import pytest
@@ -40,7 +41,7 @@ def test_options_are_understood(client):
         source_lang="de",
         target_lang=deepl.Language.ENGLISH_AMERICAN,
         context="Ein Gespräch.",
-        split_sentences=deepl.SplitSentences.OFF,
+        split_sentences=deepl.SplitSentences.NO_NEWLINES,
         preserve_formatting=True,
         formality=deepl.Formality.PREFER_MORE,
         model_type=deepl.ModelType.PREFER_QUALITY_OPTIMIZED,
@@ -49,6 +50,30 @@ def test_options_are_understood(client):
     )
 
     assert result.model_type_used == "quality_optimized"
+
+
+def test_tags_come_back_as_they_were(client):
+    xml = f'<doc><t>{HAUS}</t><p id="1">Zwei <x id="7"/> Hunde &amp; <keep>Katzen</keep>.</p></doc>'
+    html = '<p>Das <b class="a">Haus</b></p><script>alert("x")</script><!-- a --><p>1 &lt; 2</p>'
+    given = {"source_lang": "DE", "target_lang": "EN-GB"}
+
+    of_xml = client.translate_text(
+        xml,
+        tag_handling="xml",
+        tag_handling_version="v2",
+        outline_detection=False,
+        splitting_tags=["t", "p"],
+        non_splitting_tags="x",
+        ignore_tags="keep",
+        **given,
+    )
+    of_html = client.translate_text(html, tag_handling="html", **given)
+
+    tags = re.compile(r"<[^>]*>")
+    assert tags.findall(of_xml.text) == tags.findall(xml)
+    assert "<keep>Katzen</keep>" in of_xml.text
+    assert tags.findall(of_html.text) == tags.findall(html)
+    assert '<script>alert("x")</script><!-- a --><p>' in of_html.text
 
 
 def test_languages_have_the_codes_that_the_client_knows(client):
@@ -124,6 +149,16 @@ def test_document_can_be_downloaded_once(client):
         client.translate_document_download(handle, io.BytesIO())
 
     assert caught.value.http_status_code == 404
+
+
+def test_document_that_is_not_done_cannot_be_downloaded_yet(client):
+    lines = "\n".join(f"Ich sehe {i} Hunde." for i in range(300))
+    handle = client.translate_document_upload(lines, filename="a.txt", target_lang="EN-US")
+
+    with pytest.raises(deepl.DocumentNotReadyException) as caught:
+        client.translate_document_download(handle, io.BytesIO())
+
+    assert caught.value.should_retry
 
 
 def test_document_of_a_wrong_key_is_not_found(client):

@@ -110,13 +110,19 @@ def test_deepl_node_translates_several_texts(deepl, engine):
     ]
 
 
+def test_deepl_node_gets_its_tags_back(deepl):
+    text = deepl["tagged"]["text"]
+
+    assert [text.count(tag) for tag in ("<b>", "</b>", "<x>Hund</x>")] == [1, 1, 1]
+
+
 def test_deepl_node_lists_languages(deepl):
     assert deepl["sources"] == [{"name": "German", "code": "de"}, {"name": "English", "code": "en"}]
     assert [each["code"] for each in deepl["targets"]] == ["de", "en-GB", "en-US"]
 
 
 def test_deepl_node_tells_usage(deepl):
-    assert deepl["usage"]["character"] == {"count": 2 * len(TEXT) + 12, "limit": 10_000}
+    assert deepl["usage"]["character"] == {"count": 2 * len(TEXT) + 12 + 27, "limit": 10_000}
 
 
 def test_deepl_node_uses_glossaries(deepl):

@@ -87,6 +87,11 @@ console.log(
       formality: "prefer_less",
       context: "Ein Gespräch.",
     }),
+    tagged: await client.translateText("Das <b>Haus</b> <x>Hund</x>", "de", "en-US", {
+      tagHandling: "xml",
+      ignoreTags: ["x", "y"],
+      outlineDetection: false,
+    }),
     sources: await client.getSourceLanguages(),
     targets: await client.getTargetLanguages(),
     usage: await client.getUsage(),
