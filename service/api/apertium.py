@@ -10,13 +10,15 @@ from service.access import Caller
 from service.api.bodies import Fields, parse, query_parameters, request_body
 from service.api.dependencies import Limits, Models, ModelsAtWork, authorize, unless_gone
 from service.api.dialect import dialect, failures
-from service.api.languages import standard
-from service.api.texts import check_texts, detect_texts, translate_texts
+from service.api.texts import check_texts, detect_all, translate_texts
 from service.engine import Markup, TranslationOptions
 from service.errors import ServiceError
 
 PREFIXES = ("/apy",)
 """Where its paths begin."""
+
+MAX_DETECTIONS = 10
+"""Languages that a text is found to be in, the likeliest."""
 
 Key = Annotated[str | None, Field(description="Needed only if the server asks for one.")]
 
@@ -137,7 +139,7 @@ async def translate(
     asked = parse(TranslateFields, fields)
     check_texts([asked.q], limits)
     caller.charge(len(asked.q))
-    source, target = map(standard, asked.langpair.split("|"))
+    source, target = asked.langpair.split("|")
     options = TranslationOptions(markup=Markup("html") if asked.format == "html" else None)
     work = translate_texts([asked.q], [source], target, options, models)
     [translation] = await unless_gone(request, work)
@@ -152,5 +154,5 @@ async def identify(
     """Tell how likely a text is in which language."""
     asked = parse(IdentifyFields, fields)
     check_texts([asked.q], limits)
-    [detection] = await detect_texts([asked.q], models)
-    return {detection.language: detection.confidence}
+    detections = await detect_all(asked.q, MAX_DETECTIONS, models)
+    return {each.language: each.confidence for each in detections}

@@ -7,7 +7,15 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from service.api.dependencies import RequestLimits
-from service.engine import Detection, Models, Translation, TranslationOptions, is_same_language
+from service.engine import (
+    Detection,
+    Markup,
+    Models,
+    Translation,
+    TranslationOptions,
+    is_same_language,
+    visible,
+)
 from service.errors import ServiceError, TextTooLong, TooLarge
 from service.record import current_record
 
@@ -61,10 +69,21 @@ def check_texts(texts: Sequence[str], limits: RequestLimits) -> None:
         check_length(texts, i, limits)
 
 
-async def detect_texts(texts: Sequence[str], models: Models) -> list[Detection]:
-    """Tell the language of each text."""
+async def detect_texts(
+    texts: Sequence[str], models: Models, markup: Markup | None = None
+) -> list[Detection]:
+    """Tell the language of each text.
+
+    Raises:
+        InvalidRequest: a text is XML and not well-formed.
+    """
     # In a thread, for the first call loads the detector.
-    return await asyncio.to_thread(lambda: [models.detect(text) for text in texts])
+    return await asyncio.to_thread(lambda: [models.detect(visible(text, markup)) for text in texts])
+
+
+async def detect_all(text: str, most: int, models: Models) -> list[Detection]:
+    """Tell the likeliest languages of a text, the best first."""
+    return await asyncio.to_thread(models.detect_all, text, most)
 
 
 async def translate_texts(

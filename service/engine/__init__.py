@@ -7,9 +7,9 @@ It knows neither HTTP nor settings; whoever opens it hands it numbers.
 
 from service.engine.detector import Detection, Detector
 from service.engine.hypothesis import FinishReason, SearchOptions
-from service.engine.languages import is_same_language
+from service.engine.languages import closest, is_same_language
 from service.engine.library import Library
-from service.engine.markup import Markup
+from service.engine.markup import Markup, visible
 from service.engine.model import EngineOptions, ModelDescription, open_translator
 from service.engine.pages import PageTag, find_blocks, find_tags
 from service.engine.pivot import PivotTranslator
@@ -61,8 +61,10 @@ __all__ = [
     "Translation",
     "TranslationOptions",
     "Translator",
+    "closest",
     "find_blocks",
     "find_tags",
     "is_same_language",
     "open_translator",
+    "visible",
 ]

@@ -60,5 +60,16 @@ def read_markup(text: str, markup: Markup) -> MarkupText:
     return MarkupText(FlowBuilder(text, xml.closes).build(xml.read(text)), _escape)
 
 
+def visible(text: str, markup: Markup | None) -> str:
+    """Return what is to be translated of a text, without its tags: that which has a language.
+
+    Raises:
+        InvalidRequest: it is XML and not well-formed.
+    """
+    if markup is None:
+        return text
+    return "\n".join(flow.meant.text for flow in read_markup(text, markup).flows)
+
+
 def _escape(text: str) -> str:
     return _NO_XML.sub("", text).translate(_ESCAPES)

@@ -1,6 +1,7 @@
 """The requests of programs that speak to a server of Apertium APy."""
 
 import httpx2
+import pytest
 
 
 class TestWeblate:
@@ -14,6 +15,20 @@ class TestWeblate:
 
         assert answer["responseStatus"] == 200
         assert answer["responseData"]["translatedText"] == engine("test", source, target)
+
+
+@pytest.mark.parametrize("pair", ["de|en", "deu|eng", "DE|EN", "de_AT|en_US"])
+def test_languages_may_be_written_in_any_way(server, engine, pair):
+    answer = httpx2.get(f"{server}/apy/translate", params={"langpair": pair, "q": "Tür"}).json()
+
+    assert answer["responseData"]["translatedText"] == engine("Tür", "de", "en")
+
+
+def test_languages_of_a_text_are_told_the_likeliest_first(server):
+    found = httpx2.get(f"{server}/apy/identifyLang", params={"q": "Guten Morgen, Welt"}).json()
+
+    assert list(found) == ["de", "en"]
+    assert sum(found.values()) == pytest.approx(1)
 
 
 class TestOmegaT:

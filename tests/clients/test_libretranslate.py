@@ -1,6 +1,7 @@
 """Unmodified clients of LibreTranslate, and the requests of programs that speak to it."""
 
 import json
+import re
 import urllib.request
 from urllib.error import HTTPError
 
@@ -129,6 +130,32 @@ class TestMastodon:
             "de": {"en"},
             "en": {"de"},
         }
+
+    def test_parts_of_a_post_are_translated_as_html(self, server):
+        parts = ["<p>Guten Morgen, <a href='x'>#Welt</a>!</p>", "Warnung vor dem Hunde"]
+        body = {
+            "q": parts,
+            "source": "auto",
+            "target": "en",
+            "format": "html",
+            "api_key": "",
+        }
+        answer = httpx2.post(f"{server}/translate", json=body)
+
+        found = answer.json()
+        assert answer.status_code == 200, found
+        assert [each["language"] for each in found["detectedLanguage"]] == ["de", "de"]
+        first, second = found["translatedText"]
+        assert re.fullmatch(r"<p>.*<a href='x'>.*</a>.*</p>", first)
+        assert "<" not in second
+
+
+def test_html_that_was_escaped_stays_escaped(server):
+    text = "<p>1 &lt; 2 &lt;script&gt;alert(1)&lt;/script&gt;</p><!-- a > b -->"
+    body = {"q": text, "source": "de", "target": "en", "format": "html"}
+    answer = httpx2.post(f"{server}/translate", json=body).json()["translatedText"]
+
+    assert re.fullmatch(r"<p>[^<>]*</p><!-- a > b -->", answer)
 
 
 def test_form_of_curl_need_not_escape_anything(server, engine):

@@ -1,6 +1,5 @@
 """What is served: languages, the settings of a front end, health."""
 
-from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
@@ -12,7 +11,7 @@ from service.api.description import part
 from service.api.languages import name_of
 from service.api.libretranslate.wording import TAG, dialect_router
 from service.documents import suffixes
-from service.engine import is_same_language
+from service.engine import closest
 from service.errors import UnsupportedPair
 
 FRONTEND_TIMEOUT_MILLISECONDS = 500
@@ -123,21 +122,16 @@ def check_pair(source: str, target: str, models: Models) -> None:
         UnsupportedPair: a language is not served, or the one not into the other.
     """
     targets_by_source = _targets_by_source(models)
-    served_source = _served(source, targets_by_source)
-    served_target = _served(target, targets_by_source)
-    if not any(is_same_language(target, each) for each in targets_by_source[served_source]):
+    sources, targets = (closest(code, targets_by_source) for code in (source, target))
+    for code, served in ((source, sources), (target, targets)):
+        if not served:
+            raise UnsupportedPair(f"{code} is not supported")
+    if not any(each in targets_by_source[one] for one in sources for each in targets):
         raise UnsupportedPair(
-            f"{_described(served_target)} is not available as a target language"
-            f" from {_described(served_source)}",
+            f"{_described(targets[0])} is not available as a target language"
+            f" from {_described(sources[0])}",
             field="target",
         )
-
-
-def _served(code: str, served: Iterable[str]) -> str:
-    found = [each for each in served if is_same_language(code, each)]
-    if not found:
-        raise UnsupportedPair(f"{code} is not supported")
-    return next((each for each in found if each.lower() == code.lower()), found[0])
 
 
 def _described(code: str) -> str:

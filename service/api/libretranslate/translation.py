@@ -9,7 +9,7 @@ from service.api.bodies import Fields, request_body
 from service.api.dependencies import Limits, ModelsAtWork, RequestLimits, unless_gone
 from service.api.libretranslate.catalogue import AUTO, check_pair
 from service.api.libretranslate.wording import TranslatingCaller, dialect_router, parse
-from service.api.texts import detect_texts, translate_texts
+from service.api.texts import detect_all, detect_texts, translate_texts
 from service.engine import Detection, Markup, TranslationOptions
 from service.errors import InvalidRequest
 
@@ -18,6 +18,9 @@ T = TypeVar("T")
 Text = Annotated[str, Field(min_length=1)]
 Texts = Annotated[list[str], Field(min_length=1)]
 Code = Annotated[str, Field(min_length=1, max_length=64)]
+
+MAX_DETECTIONS = 3
+"""Languages that `/detect` names, those with no confidence left out; as the original does."""
 
 router = dialect_router()
 
@@ -100,13 +103,14 @@ async def translate(
     asked = parse(TranslateFields, fields)
     _check(asked, limits)
     caller.charge(sum(map(len, asked.texts)))
-    detections = await detect_texts(asked.texts, models) if asked.source.lower() == AUTO else None
-    sources = [each.language for each in detections] if detections else [asked.source]
+    texts, options, detections = asked.texts, asked.options(), None
+    sources = [asked.source] * len(texts)
+    if asked.source.lower() == AUTO:
+        detections = await detect_texts(texts, models, options.markup)
+        sources = [each.language for each in detections]
     for source in dict.fromkeys(sources):
         check_pair(source, asked.target, models)
-    if detections is None:
-        sources *= len(asked.texts)
-    work = translate_texts(asked.texts, sources, asked.target, asked.options(), models)
+    work = translate_texts(texts, sources, asked.target, options, models)
     translations = await unless_gone(request, work)
 
     def answer(values: list[T]) -> T | list[T]:
@@ -131,7 +135,9 @@ async def detect(
     asked = parse(DetectFields, fields)
     texts = asked.q if isinstance(asked.q, list) else [asked.q]
     check_lengths(texts, limits)
-    return [_body(each) for each in await detect_texts(["\n".join(texts)], models)]
+    detections = await detect_all("\n".join(texts), MAX_DETECTIONS, models)
+    best, *others = [_body(each) for each in detections]
+    return [best, *(each for each in others if each.confidence)]
 
 
 def _check(asked: TranslateFields, limits: RequestLimits) -> None:

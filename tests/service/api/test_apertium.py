@@ -16,9 +16,8 @@ def test_pairs_are_listed(client):
     )
 
 
-@pytest.mark.parametrize("pair", ["de|en", "deu|eng", "DE|EN"])
-def test_text_is_translated_by_codes_of_two_or_three_letters(client, pair):
-    answer = client.get("/apy/translate", params={"langpair": pair, "q": "tür\n"})
+def test_text_is_translated(client):
+    answer = client.get("/apy/translate", params={"langpair": "de|en", "q": "tür\n"})
 
     assert (answer.status_code, answer.json()) == (200, wrapped({"translatedText": "TÜR\n"}))
 
@@ -43,8 +42,8 @@ def test_html_is_treated_as_such(client, models):
 
 
 def test_language_is_identified(client):
-    assert client.get("/apy/identifyLang?q=tür").json() == {"de": 1.0}
-    assert client.post("/apy/identifyLang", json={"q": "door"}).json() == {"en": 1.0}
+    assert client.get("/apy/identifyLang?q=tür").json() == {"de": 0.75, "en": 0.25}
+    assert client.post("/apy/identifyLang", json={"q": "door"}).json() == {"en": 0.75, "de": 0.25}
 
 
 @pytest.mark.parametrize(

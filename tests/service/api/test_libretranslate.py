@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 
 from service.app import create_app
 from service.documents import suffixes
+from service.engine import Detection
 from service.errors import Overloaded
 from service.settings import Settings
 
@@ -85,6 +86,15 @@ def test_html_is_treated_as_such(client, models):
     ask(client, q="a", format="text")
 
     assert [o.markup and o.markup.kind for o in models.options] == ["html", None]
+
+
+def test_tags_of_html_have_no_language(client, models):
+    seen = []
+    models.detect = lambda text: seen.append(text) or Detection("de", 1.0)
+
+    ask(client, q="<b id=ä>a&amp;</b>", format="html", source="auto")
+
+    assert seen == ["a&"]
 
 
 def test_language_into_itself_leaves_the_text(client, models):
@@ -169,8 +179,8 @@ def test_pair_of_every_text_is_looked_at(client, models):
     )
 
 
-def test_region_that_is_served_is_not_taken_for_another(client, models):
-    models.languages = lambda: {"pt-BR": ["de"], "pt-PT": ["en"]}
+def test_region_that_is_served_is_named_and_no_other(client, models):
+    models.languages = lambda: {"pt-BR": ["en"], "pt-PT": ["en"], "en": ["de"]}
 
     assert refusal(ask(client, q="a", source="PT-pt", target="de")) == (
         400,
@@ -223,8 +233,11 @@ def test_bug_is_answered_without_a_trace(client, models):
     assert refusal(ask(client, q="a")) == (500, "internal error")
 
 
-def test_language_of_a_text_is_told(client):
-    expected = [{"confidence": 100.0, "language": "de"}]
+def test_languages_of_a_text_are_told_the_likeliest_first(client):
+    expected = [
+        {"confidence": 75.0, "language": "de"},
+        {"confidence": 25.0, "language": "en"},
+    ]
 
     assert client.post("/detect", json={"q": "tür", "format": "text"}).json() == expected
     assert client.post("/detect", data={"q": "tür"}).json() == expected
@@ -233,7 +246,13 @@ def test_language_of_a_text_is_told(client):
 def test_texts_of_an_array_count_as_one(client):
     answer = client.post("/detect", json={"q": ["door", "tür"]})
 
-    assert answer.json() == [{"confidence": 100.0, "language": "de"}]
+    assert answer.json()[0] == {"confidence": 75.0, "language": "de"}
+
+
+def test_languages_that_the_text_is_not_in_are_left_out(client, models):
+    models.detect_all = lambda *_: [Detection("de", 0.0), Detection("en", 0.0)]
+
+    assert client.post("/detect", json={"q": "1"}).json() == [{"confidence": 0.0, "language": "de"}]
 
 
 def test_detection_needs_a_text(client):
