@@ -84,7 +84,8 @@ MAY_IMPORT = {
     "service.api.texts": LEAVES | {"service.api.dependencies", "service.engine"},
     "service.api.description": set(),
     "service.api.failure": LEAVES | {"service.api.dialect"},
-    "service.api.native": NATIVE | {"service.access", "service.glossaries"},
+    "service.api.native": NATIVE
+    | {"service.access", "service.api.languages", "service.glossaries"},
     "service.api.cards": NATIVE,
     "service.api.languages": set(),
     "service.api.libretranslate": DIALECT

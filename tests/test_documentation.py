@@ -15,6 +15,8 @@ from typer.testing import CliRunner
 from models import manifest
 from service import errors, metrics
 from service.api.failure import Failure
+from service.api.native.catalogue import Language
+from service.api.native.detection import DetectedBody, DetectRequest
 from service.api.native.options import TermBody
 from service.api.native.results import (
     AlignedBody,
@@ -101,6 +103,9 @@ API_SHAPES = (
     AlignedBody,
     AttentionBody,
     FinishedBody,
+    DetectRequest,
+    DetectedBody,
+    Language,
     ScoreRequest,
     TranslationScore,
     SentenceScoreBody,

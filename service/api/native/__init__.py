@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter
 
-from service.api.native import catalogue, scoring, stream, translation, usage
+from service.api.native import catalogue, detection, scoring, stream, translation, usage
 
 router = APIRouter()
-for part in (translation, stream, scoring, catalogue, usage):
+for part in (translation, stream, detection, scoring, catalogue, usage):
     router.include_router(part.router)
 
 __all__ = ["router"]

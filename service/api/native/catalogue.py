@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.api.dependencies import Models
 from service.api.dialect import dialect, failures
 from service.api.failure import FailureBody, render
+from service.api.languages import name_of
 
 router = APIRouter(
     prefix="/v1",
@@ -19,7 +20,13 @@ class Language(BaseModel):
     """A language that can be translated."""
 
     source: str
+    name: str = Field(description="In English.", examples=["German"])
     targets: list[str] = Field(description="What it can be translated into.")
+    pivots: dict[str, str] = Field(
+        description="The language in between, for each target that no model translates into "
+        "directly.",
+        examples=[{"fr": "en"}],
+    )
 
 
 class LanguagesResponse(BaseModel):
@@ -75,10 +82,15 @@ class ModelsResponse(BaseModel):
 
 @router.get("/languages")
 async def list_languages(models: Models) -> LanguagesResponse:
-    """List what can be translated into what."""
+    """List what can be translated into what, and through what."""
+    pivots: dict[str, dict[str, str]] = {}
+    for (source, target), pivot in models.pivots().items():
+        pivots.setdefault(source, {})[target] = pivot
     return LanguagesResponse(
         languages=[
-            Language(source=source, targets=targets)
+            Language(
+                source=source, name=name_of(source), targets=targets, pivots=pivots.get(source, {})
+            )
             for source, targets in models.languages().items()
         ]
     )

@@ -124,6 +124,9 @@ class ShoutingModels:
         first = self.detect(text).language
         return [Detection(first, 0.75), Detection({"de": "en", "en": "de"}[first], 0.25)][:best]
 
+    def pivots(self) -> dict[tuple[str, str], str]:
+        return {}
+
     def languages(self) -> dict[str, list[str]]:
         return {"de": ["en"], "en": ["de"]}
 

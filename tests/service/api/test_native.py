@@ -354,9 +354,14 @@ def test_closed_intake_refuses_new_texts(app, client):
     assert int(answer.headers["Retry-After"]) >= 1
 
 
-def test_languages_are_listed_with_their_targets(client):
+def test_languages_are_listed_with_their_targets_and_what_is_between(client, models):
+    models.pivots = lambda: {("en", "de"): "fr"}
+
     assert client.get("/v1/languages").json() == {
-        "languages": [{"source": "de", "targets": ["en"]}, {"source": "en", "targets": ["de"]}]
+        "languages": [
+            {"source": "de", "name": "German", "targets": ["en"], "pivots": {}},
+            {"source": "en", "name": "English", "targets": ["de"], "pivots": {"de": "fr"}},
+        ]
     }
 
 
