@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import uuid4
 
-from service.engine import Term, is_same_language
+from service.engine import Term, Terms, is_same_language
 from service.entries import (
     EntriesFormat,
     GlossaryLimits,
@@ -102,15 +102,15 @@ class Glossaries:
         """
         return _pick(self.dictionaries(id, owner), source, target)
 
-    def check(self, entries: Sequence[Term]) -> tuple[Term, ...]:
+    def check(self, entries: Sequence[Term]) -> Terms:
         """Return entries that are not kept, but held to the limits of those that are.
 
         Raises:
             InvalidRequest: an entry breaks a limit or comes twice, or there are none.
         """
-        return tuple(check_entries(entries, self._limits))
+        return Terms(check_entries(entries, self._limits))
 
-    def terms(self, id: str, source: str, target: str, owner: str) -> tuple[Term, ...]:
+    def terms(self, id: str, source: str, target: str, owner: str) -> Terms:
         """Return what to use in a translation: the entries for these languages or variants of them.
 
         Raises:
@@ -125,7 +125,7 @@ class Glossaries:
         wanted = source.lower(), target.lower()
         if not found:
             raise _no_dictionary(*wanted)
-        return min(found, key=lambda each: _pair(each) != wanted).entries
+        return Terms(min(found, key=lambda each: _pair(each) != wanted).entries)
 
     def replace(
         self, id: str, name: str, dictionaries: Sequence[Dictionary], owner: str = ""

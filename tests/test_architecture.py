@@ -85,7 +85,7 @@ MAY_IMPORT = {
     "service.api.description": set(),
     "service.api.failure": LEAVES | {"service.api.dialect"},
     "service.api.native": NATIVE
-    | {"service.access", "service.api.languages", "service.glossaries"},
+    | {"service.access", "service.api.languages", "service.entries", "service.glossaries"},
     "service.api.cards": NATIVE,
     "service.api.languages": set(),
     "service.api.libretranslate": DIALECT

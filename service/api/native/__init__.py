@@ -2,10 +2,18 @@
 
 from fastapi import APIRouter
 
-from service.api.native import catalogue, detection, scoring, stream, translation, usage
+from service.api.native import (
+    catalogue,
+    detection,
+    glossaries,
+    scoring,
+    stream,
+    translation,
+    usage,
+)
 
 router = APIRouter()
-for part in (translation, stream, detection, scoring, catalogue, usage):
+for part in (translation, stream, detection, scoring, glossaries, catalogue, usage):
     router.include_router(part.router)
 
 __all__ = ["router"]

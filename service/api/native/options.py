@@ -1,13 +1,13 @@
 """What a request for a translation may say, and the limits of it."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from service.api.dependencies import RequestLimits
 from service.api.native.inputs import AUTO, Text
-from service.engine import Markup, Priority, SplitMode, TranslationOptions
+from service.engine import Markup, Priority, SplitMode, Term, TranslationOptions
 from service.errors import InvalidRequest, TextTooLong
 
 Penalty = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -24,6 +24,21 @@ class TermBody(BaseModel):
 
     source: Text = Field(examples=["Morgen"])
     target: Text = Field(examples=["morning"])
+    case_sensitive: bool = Field(
+        False,
+        description="Whether the source must be written so; a first letter may be a capital in "
+        "any case.",
+    )
+
+    @classmethod
+    def of(cls, term: Term) -> Self:
+        """Return what the engine knows as a term."""
+        return cls(source=term.source, target=term.target, case_sensitive=term.is_case_sensitive)
+
+    @property
+    def term(self) -> Term:
+        """The same for the engine."""
+        return Term(self.source, self.target, self.case_sensitive)
 
 
 def _kind(glossary: object) -> str | None:

@@ -40,7 +40,7 @@ class TermFinder:
             return await asyncio.to_thread(
                 self._glossaries.terms, glossary, source, self._target, self._owner
             )
-        terms = [Term(each.source, each.target) for each in glossary or []]
+        terms = [each.term for each in glossary or []]
         try:
             return self._glossaries.check(terms)
         except InvalidRequest as failure:
