@@ -149,6 +149,20 @@ def test_caller_who_goes_away_takes_nothing_with_him(ring, keys, ledger):
     assert keys.done == {"a": 5}
 
 
+def test_caller_who_goes_away_leaves_the_others_their_answer(ring, keys):
+    async def ask():
+        await ring.step()
+        keys.may_end.clear()
+        keys.is_asked.clear()
+        leaving, staying = [asyncio.create_task(ring.find("dgm_a_b")) for _ in range(2)]
+        await asyncio.to_thread(keys.is_asked.wait, 5)
+        leaving.cancel()
+        keys.may_end.set()
+        return await staying
+
+    assert asyncio.run(ask()) is None
+
+
 def test_unknown_key_takes_the_very_steps_of_a_wrong_one(ring):
     def calls_for(presented: str) -> Counter:
         calls: Counter = Counter()

@@ -84,6 +84,15 @@ def test_month_begins_with_nothing(id, before, after):
     assert ledger.used(id) == Work(after, 1)
 
 
+def test_what_the_store_says_of_a_month_is_of_that_month_alone():
+    clock = [NOW]
+    ledger = Ledger(lambda: clock[0])
+    ledger.written({"a": Work(5, 1)}, "2026-01")
+    clock[0] = NEXT_MONTH
+
+    assert ledger.used("a") == Work(0, 0)
+
+
 def test_work_of_the_last_month_is_still_written():
     clock = [NOW]
     ledger = Ledger(lambda: clock[0])

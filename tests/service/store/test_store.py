@@ -1,6 +1,7 @@
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,24 @@ def test_block_that_fails_leaves_nothing_behind(store):
 
     with store.reading() as connection:
         assert connection.execute(text("SELECT count(*) FROM keys")).scalar_one() == 0
+
+
+def test_what_is_read_and_then_changed_is_changed_by_one_at_a_time(tmp_path):
+    store = Store(tmp_path)
+    with store.writing() as connection:
+        connection.execute(KEY)
+
+    def add_a_letter(_):
+        with store.writing() as connection:
+            name = connection.execute(text("SELECT name FROM keys")).scalar_one()
+            connection.execute(text("UPDATE keys SET name = :name"), {"name": f"{name}a"})
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(add_a_letter, range(20)))
+
+    with store.reading() as connection:
+        assert connection.execute(text("SELECT name FROM keys")).scalar_one() == "a" * 21
+    store.close()
 
 
 def test_processes_that_start_together_migrate_once(tmp_path, address):
