@@ -59,8 +59,9 @@ def configure(
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    # It tells in prose what `server.py` and the middleware below say as events.
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    # They tell in prose what is said as events, or is of no use.
+    for talker in ("uvicorn", "alembic"):
+        logging.getLogger(talker).setLevel(logging.WARNING)
 
 
 def _renderers(log_format: Literal["json", "console"], *, is_terminal: bool) -> list[Processor]:
