@@ -49,7 +49,7 @@ format: $(VENV)/tested  ## rewrite the code in the house format
 	$(BIN)/ruff format .
 
 clean:  ## remove the environment and all caches; runs and bundles stay
-	rm -rf $(VENV) .venv-gpu build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) .venv-gpu build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage tests/clients/npm/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps make a second run quick: nothing is installed until pyproject.toml changes.

@@ -107,7 +107,8 @@ async def translate(
     sources = [asked.source] * len(texts)
     if asked.source.lower() == AUTO:
         detections = await detect_texts(texts, models, options.markup)
-        sources = [each.language for each in detections]
+        # A text of which nothing tells the language has nothing to translate: it stays as it is.
+        sources = [each.language if each.confidence else asked.target for each in detections]
     for source in dict.fromkeys(sources):
         check_pair(source, asked.target, models)
     work = translate_texts(texts, sources, asked.target, options, models)

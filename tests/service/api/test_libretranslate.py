@@ -88,6 +88,16 @@ def test_html_is_treated_as_such(client, models):
     assert [o.markup and o.markup.kind for o in models.options] == ["html", None]
 
 
+def test_text_in_no_language_stays_whatever_the_target(client, models):
+    models.languages = lambda: {"en": ["de"], "fr": ["en"]}  # not from fr, the first, into de
+    models.detect = lambda text: Detection("fr", 0.0) if text == "😀" else Detection("en", 1.0)
+
+    answer = ask(client, q=["door", "😀"], source="auto", target="de")
+
+    assert answer.json()["translatedText"] == ["DOOR", "😀"]
+    assert answer.json()["detectedLanguage"][1] == {"confidence": 0.0, "language": "fr"}
+
+
 def test_tags_of_html_have_no_language(client, models):
     seen = []
     models.detect = lambda text: seen.append(text) or Detection("de", 1.0)
@@ -412,6 +422,15 @@ def test_suggestion_lacks_nothing(suggesting, field):
     answer = suggesting.post("/suggest", json={**SUGGESTION, field: ""})
 
     assert refusal(answer) == (400, f"Invalid request: missing {field} parameter")
+
+
+@pytest.mark.parametrize("field", ["q", "s"])
+def test_suggestion_is_no_longer_than_a_text_may_be(models, tmp_path, field):
+    app = create_app(Settings(suggestions="on", max_text_characters=9, data=tmp_path), models)
+    with TestClient(app) as client:
+        answer = client.post("/suggest", json={**SUGGESTION, "s": "gate", field: "a" * 10})
+
+    assert refusal(answer) == (400, "Invalid request: request (10) exceeds text limit (9)")
 
 
 def test_suggestion_is_for_languages_that_are_served(suggesting):
