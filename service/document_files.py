@@ -15,13 +15,14 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from service.engine import Term, Terms
 from service.errors import StoreUnavailable
 from service.formats import FormatOptions, Segment, Translated
 
 log = logging.getLogger(__name__)
 
 ID = re.compile(r"[0-9a-f]{32}")
-_RECORD, _UPLOAD, _RESULT = "document.json", "upload", "result"
+_RECORD, _TERMS, _UPLOAD, _RESULT = "document.json", "terms.json", "upload", "result"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,17 @@ class DocumentFiles:
         self._root = root
 
     def create(
-        self, id: str, record: Record, upload: bytes, chunks: Sequence[Sequence[Segment]]
+        self,
+        id: str,
+        record: Record,
+        upload: bytes,
+        chunks: Sequence[Sequence[Segment]],
+        terms: Sequence[Term] = (),
     ) -> None:
         """Keep a new document.
+
+        Args:
+            terms: what must be translated in a given way.
 
         Raises:
             StoreUnavailable: the disk is full, or cannot be written to.
@@ -63,6 +72,7 @@ class DocumentFiles:
             (draft / _UPLOAD).write_bytes(upload)
             for i, chunk in enumerate(chunks):
                 _dump(draft / f"source-{i}.json", [asdict(segment) for segment in chunk])
+            _dump(draft / _TERMS, [asdict(term) for term in terms])
             _dump(draft / _RECORD, asdict(record))
             draft.rename(self._root / id)
         except OSError:
@@ -86,6 +96,11 @@ class DocumentFiles:
     def upload(self, id: str) -> bytes:
         """Return the file as it came."""
         return (self._root / id / _UPLOAD).read_bytes()
+
+    def terms(self, id: str) -> Terms:
+        """Return what must be translated in a given way."""
+        found = json.loads((self._root / id / _TERMS).read_text(encoding="utf-8"))
+        return Terms(Term(**each) for each in found)
 
     def segments(self, id: str, chunk: int) -> list[Segment]:
         """Return the segments of a chunk."""

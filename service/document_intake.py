@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 from service.document_files import Record
 from service.document_work import cut
-from service.engine import Library, is_same_language
+from service.engine import Library, Term, is_same_language
 from service.errors import TextTooLong, TooLarge
 from service.formats import Draft, FormatOptions, Segment, find_format
 
@@ -44,6 +44,8 @@ class DocumentOptions:
     """Whether entries of a catalogue are marked as fuzzy."""
     beam: int | None = None
     """Width of the beam; the model's own if None."""
+    terms: tuple[Term, ...] = ()
+    """What must be translated in a given way."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from service.engine import (
     Library,
     Markup,
     Models,
+    SplitMode,
+    Terms,
     Translation,
     TranslationOptions,
     is_same_language,
@@ -57,8 +59,9 @@ class DocumentWork:
         if is_same_language(record.options.source, record.options.target):
             translations = [Translated(segment.text) for segment in segments]
         else:
+            terms = self._files.terms(id)
             with self._library.hold() as models:
-                translations = _translate(models, record, segments, check)
+                translations = _translate(models, record, segments, terms, check)
         self._files.keep_translations(id, chunk, translations)
 
     def finish(self, id: str, results: Sequence[None]) -> None:
@@ -75,12 +78,22 @@ class DocumentWork:
 
 
 def _translate(
-    models: Models, record: Record, segments: Sequence[Segment], check: Callable[[], None]
+    models: Models,
+    record: Record,
+    segments: Sequence[Segment],
+    terms: Terms,
+    check: Callable[[], None],
 ) -> list[Translated]:
     translator = models.find(record.options.source, record.options.target)
     translations: dict[int, Translated] = {}
-    for options, places in _alike(record, segments).items():
+    for (split, markup), places in _alike(segments).items():
         texts = [segments[i].text for i in places]
+        options = TranslationOptions(
+            beam=record.beam,
+            split=split,
+            markup=_MARKUPS[markup] if markup else None,
+            terms=terms,
+        )
         # Closed if `check` raises, lest the rest be decoded for nobody.
         found = cast("Generator[Translation]", translator.translate_all(texts, options))
         with closing(found):
@@ -90,11 +103,9 @@ def _translate(
     return [translations[i] for i in range(len(segments))]
 
 
-def _alike(record: Record, segments: Iterable[Segment]) -> dict[TranslationOptions, list[int]]:
-    """Return the places of the segments that are translated with the same options."""
-    places: dict[TranslationOptions, list[int]] = defaultdict(list)
+def _alike(segments: Iterable[Segment]) -> dict[tuple[SplitMode, str | None], list[int]]:
+    """Return the places of segments by their mode of splitting and their markup."""
+    places: dict[tuple[SplitMode, str | None], list[int]] = defaultdict(list)
     for i, segment in enumerate(segments):
-        markup = _MARKUPS[segment.markup] if segment.markup else None
-        options = TranslationOptions(beam=record.beam, split=segment.split, markup=markup)
-        places[options].append(i)
+        places[segment.split, segment.markup].append(i)
     return places

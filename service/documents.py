@@ -124,7 +124,7 @@ class Documents:
         """
         examined = await asyncio.to_thread(self._examine, upload)
         charge(examined.record.characters)
-        return await asyncio.to_thread(self._keep, examined, upload.content)
+        return await asyncio.to_thread(self._keep, examined, upload)
 
     async def find(self, id: str, *, owner: str | None = None, key: str | None = None) -> Document:
         """Return a document.
@@ -187,9 +187,9 @@ class Documents:
             raise Overloaded(f"{self._limits.max_documents} documents are kept already")
         return examine(upload, self._library, self._limits)
 
-    def _keep(self, examined: Examined, content: bytes) -> Document:
-        id = secrets.token_hex(16)
-        self._files.create(id, examined.record, content, examined.chunks)
+    def _keep(self, examined: Examined, upload: Upload) -> Document:
+        id, terms = secrets.token_hex(16), upload.options.terms
+        self._files.create(id, examined.record, upload.content, examined.chunks, terms)
         try:
             self._jobs.submit(KIND, id)
         except BaseException:

@@ -64,6 +64,7 @@ def test_weblate_keeps_its_glossary_and_translates_with_it(http):
 
     assert {"source_lang": "en", "target_lang": "de"} in pairs
     assert (made.status_code, made.json()["entry_count"]) == (201, 2)
+    assert "Hund" in weblate(http, ["I see a dog."], glossary_id=listed[body["name"]])[0]
     assert http.delete(f"/v2/glossaries/{listed[body['name']]}").status_code == 204
 
 

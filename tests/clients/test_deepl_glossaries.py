@@ -1,5 +1,6 @@
 """Glossaries by the official `deepl` client for Python, as it is, against a real server."""
 
+import io
 from datetime import UTC, datetime
 
 import deepl
@@ -48,6 +49,29 @@ def test_glossary_that_is_none_is_told(client):
         client.get_glossary("nothing")
     with pytest.raises(deepl.DeepLException, match="there is no such glossary"):
         client.translate_text("Hund", source_lang="DE", target_lang="EN-GB", glossary="nothing")
+
+
+def test_translation_is_bound_to_a_glossary(client):
+    made = client.create_glossary("animals", "DE", "EN", ENTRIES)
+    text = "Ich sehe einen Hund."
+
+    one = client.translate_text_with_glossary(text, made)
+    several = client.translate_text(
+        [text], source_lang="DE", target_lang="EN-US", glossary_ids=[made.glossary_id]
+    )
+    document = io.BytesIO()
+    client.translate_document(
+        text.encode(),
+        document,
+        filename="a.txt",
+        source_lang="DE",
+        target_lang="EN-US",
+        glossary=made,
+    )
+
+    assert "hound" in one.text
+    assert several[0].text == document.getvalue().decode() == one.text
+    client.delete_glossary(made)
 
 
 def entries(source_lang, target_lang, entries):

@@ -1,13 +1,13 @@
 """Dictionaries of glossaries: read from requests, and found for translations."""
 
 import asyncio
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from pydantic import BaseModel, Field
 
+from service.api.deepl.fields import Names
 from service.api.dependencies import Models
-from service.engine import Term, is_same_language
+from service.engine import Term, Terms, is_same_language
 from service.entries import EntriesFormat
 from service.errors import InvalidRequest
 from service.glossaries import Dictionary, Glossaries
@@ -53,36 +53,47 @@ def tell_time(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def choose_glossaries(id: str | None, ids: Sequence[str], source: str | None) -> list[str]:
-    """Return the ids of the glossaries that a request asks for.
+class GlossaryChoice(BaseModel):
+    """Which glossaries a translation is bound to, as part of a request."""
+
+    source_lang: str | None = Field(
+        None, description="Language of what is sent; found if not given."
+    )
+    target_lang: str = Field(
+        description="Language to translate into; a region picks no other model.",
+        examples=["DE"],
+    )
+    glossary_id: str | None = Field(None, description="Needs `source_lang`.")
+    glossary_ids: Names = Field(
+        [], description="Instead of `glossary_id`; the first that has a term decides."
+    )
+
+
+async def find_terms(choice: GlossaryChoice, owner: str, glossaries: Glossaries) -> Terms:
+    """Return the terms of the glossaries that a request asks for; of two, the first one's.
 
     Raises:
         InvalidRequest: there are too many, or there must not be any without a source language.
+        NotFound: there is no such glossary, or it has nothing for these languages.
     """
+    ids, source = _chosen(choice), choice.source_lang or ""
+    terms: dict[str, Term] = {}
+    for id in ids:
+        found = await asyncio.to_thread(glossaries.terms, id, source, choice.target_lang, owner)
+        terms = {term.source: term for term in found} | terms
+    return Terms(terms.values())
+
+
+def _chosen(choice: GlossaryChoice) -> list[str]:
+    id, ids = choice.glossary_id, choice.glossary_ids
     if id and ids:
         message = "Parameters 'glossary_id' and 'glossary_ids' must not be used together."
         raise InvalidRequest(message, field="glossary_ids")
-    chosen = [id] if id else list(ids)
+    chosen = [id] if id else ids
     if len(chosen) > MAX_GLOSSARIES:
         message = f"glossary_ids: {len(chosen)} glossaries exceed {MAX_GLOSSARIES}"
         raise InvalidRequest(message, field="glossary_ids", limit=MAX_GLOSSARIES)
-    if chosen and source is None:
+    if chosen and choice.source_lang is None:
         message = "Use of a glossary requires the source_lang parameter to be specified"
         raise InvalidRequest(message, field="source_lang")
     return chosen
-
-
-async def find_terms(
-    ids: Sequence[str], source: str | None, target: str, owner: str, glossaries: Glossaries
-) -> tuple[Term, ...]:
-    """Return the terms of some glossaries; of two for the same words, the first one's.
-
-    Raises:
-        NotFound: there is no such glossary, or it has nothing for these languages.
-    """
-    terms: dict[str, Term] = {}
-    for id in ids:
-        assert source is not None, "choose_glossaries has seen to it"
-        found = await asyncio.to_thread(glossaries.terms, id, source, target, owner)
-        terms = {term.source: term for term in found} | terms
-    return tuple(terms.values())

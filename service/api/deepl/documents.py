@@ -8,14 +8,15 @@ from pydantic import BaseModel, Field
 
 from service.api.bodies import MULTIPART, Fields, request_body
 from service.api.deepl.answers import FAILURES, DeepLFailure, render
-from service.api.deepl.fields import Formality, Names, check_formality, parse
+from service.api.deepl.dictionaries import GlossaryChoice, find_terms
+from service.api.deepl.fields import Formality, check_formality, parse
 from service.api.deepl.keys import DocumentCaller
 from service.api.deepl.languages import check_languages
-from service.api.dependencies import CurrentDocuments, ModelsAtWork
+from service.api.dependencies import CurrentDocuments, CurrentGlossaries, ModelsAtWork
 from service.api.dialect import dialect, failures
 from service.api.downloads import file_response
-from service.documents import AUTO, Document, DocumentState, Upload
-from service.errors import InvalidRequest, UnsupportedFormat
+from service.documents import AUTO, Document, DocumentOptions, DocumentState, Upload
+from service.errors import UnsupportedFormat
 
 router = APIRouter(
     prefix="/v2/document", tags=["DeepL"], route_class=dialect(render), responses=FAILURES
@@ -30,14 +31,10 @@ STATUSES: dict[DocumentState, StatusName] = {
 }
 
 
-class DocumentRequest(BaseModel):
+class DocumentRequest(GlossaryChoice):
     """A file and how to translate it; what else is sent is ignored."""
 
     file: UploadFile
-    target_lang: str = Field(examples=["DE"])
-    source_lang: str | None = Field(
-        None, description="Language of the file; one is found for all of it if not given."
-    )
     filename: str | None = Field(
         None, description="Its end tells the format; that of the file if not given."
     )
@@ -45,8 +42,6 @@ class DocumentRequest(BaseModel):
         None, description="Anything but the format of the file is refused."
     )
     formality: Formality = "default"
-    glossary_id: str | None = Field(None, description="Refused: files are translated without.")
-    glossary_ids: Names = Field([], description="Refused as well.")
 
 
 class DocumentHandle(BaseModel):
@@ -79,14 +74,16 @@ class DocumentStatus(BaseModel):
     openapi_extra=request_body(DocumentRequest, MULTIPART),
 )
 async def upload_for_deepl(
-    fields: Fields, caller: DocumentCaller, documents: CurrentDocuments, models: ModelsAtWork
+    fields: Fields,
+    caller: DocumentCaller,
+    documents: CurrentDocuments,
+    models: ModelsAtWork,
+    glossaries: CurrentGlossaries,
 ) -> DocumentHandle:
     """Upload a file; a job translates it."""
     body = parse(DocumentRequest, fields)
     check_formality(body.formality)
     check_languages(body.source_lang, body.target_lang, models)
-    if body.glossary_id or body.glossary_ids:
-        raise InvalidRequest("Value for 'glossary_id' not supported.", field="glossary_id")
     name = body.filename or body.file.filename or ""
     _check_format(body.output_format, name)
     upload = Upload(
@@ -95,6 +92,7 @@ async def upload_for_deepl(
         target=body.target_lang,
         source=body.source_lang or AUTO,
         owner=caller.id or None,
+        options=DocumentOptions(terms=await find_terms(body, caller.id, glossaries)),
     )
     document = await documents.submit(upload, caller.charge)
     return DocumentHandle(document_id=document.id, document_key=document.key)

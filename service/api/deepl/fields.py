@@ -18,12 +18,11 @@ def _split(value: object) -> object:
     names = _listed(value)
     if not isinstance(names, list):
         return names
-    return [
-        part.strip() if isinstance(part, str) else part
-        for name in names
-        for part in (name.split(",") if isinstance(name, str) else [name])
-        if part != ""
+    parts = [
+        part for name in names for part in (name.split(",") if isinstance(name, str) else [name])
     ]
+    stripped = [part.strip() if isinstance(part, str) else part for part in parts]
+    return [part for part in stripped if part != ""]
 
 
 Texts = Annotated[

@@ -8,14 +8,14 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from service.api.bodies import Fields, query_parameters, request_body
 from service.api.deepl.answers import FAILURES, render
-from service.api.deepl.dictionaries import choose_glossaries, find_terms
+from service.api.deepl.dictionaries import GlossaryChoice, find_terms
 from service.api.deepl.fields import Formality, Names, Texts, check_formality, parse
 from service.api.deepl.keys import TranslatingCaller
 from service.api.deepl.languages import check_languages, tell_source
 from service.api.dependencies import CurrentGlossaries, Limits, Models, ModelsAtWork, unless_gone
 from service.api.dialect import dialect
 from service.api.texts import check_texts, detect_texts, translate_texts
-from service.engine import Markup, SplitMode, Term, Translation, TranslationOptions
+from service.engine import Markup, SplitMode, Terms, Translation, TranslationOptions
 
 SPLITS: Mapping[str, SplitMode] = {"0": "lines", "1": "sentences", "nonewlines": "nonewlines"}
 """How a text is cut into sentences, in the words of the engine."""
@@ -30,17 +30,10 @@ def _spelled_out(value: object) -> object:
 Split = Annotated[Literal["0", "1", "nonewlines"], BeforeValidator(_spelled_out)]
 
 
-class TranslateRequest(BaseModel):
+class TranslateRequest(GlossaryChoice):
     """Texts and how to translate them; what else is sent is ignored."""
 
     text: Texts = Field(description="Texts; in a form, the field repeated.")
-    target_lang: str = Field(
-        description="Language to translate into; a region picks no other model.",
-        examples=["DE"],
-    )
-    source_lang: str | None = Field(
-        None, description="Language of the texts; found for each text if not given."
-    )
     context: str | None = Field(None, description="Accepted, but no model makes use of it.")
     show_billed_characters: bool = Field(False, description="Adds `billed_characters`.")
     split_sentences: Split | None = Field(
@@ -57,10 +50,6 @@ class TranslateRequest(BaseModel):
     model_type: (
         Literal["quality_optimized", "prefer_quality_optimized", "latency_optimized"] | None
     ) = Field(None, description="`latency_optimized` decodes greedily, without a beam.")
-    glossary_id: str | None = Field(None, description="Needs `source_lang`.")
-    glossary_ids: Names = Field(
-        [], description="Instead of `glossary_id`; the first that has a term decides."
-    )
     tag_handling: Literal["xml", "html"] | None = None
     tag_handling_version: Literal["v1", "v2"] = Field(
         "v2", description="Told in the answer; tags are handled in one way only."
@@ -110,8 +99,7 @@ async def translate_for_deepl(
     check_texts(body.text, limits)
     check_formality(body.formality)
     check_languages(body.source_lang, body.target_lang, models)
-    ids = choose_glossaries(body.glossary_id, body.glossary_ids, body.source_lang)
-    terms = await find_terms(ids, body.source_lang, body.target_lang, caller.id, glossaries)
+    terms = await find_terms(body, caller.id, glossaries)
     caller.charge(sum(map(len, body.text)))
     translations = await unless_gone(request, _translate(body, terms, models))
     return DeepLTranslations(
@@ -121,9 +109,7 @@ async def translate_for_deepl(
     )
 
 
-async def _translate(
-    body: TranslateRequest, terms: tuple[Term, ...], models: Models
-) -> list[Translation]:
+async def _translate(body: TranslateRequest, terms: Terms, models: Models) -> list[Translation]:
     options = _options(body, terms)
     if body.source_lang:
         sources = [body.source_lang] * len(body.text)
@@ -132,7 +118,7 @@ async def _translate(
     return await translate_texts(body.text, sources, body.target_lang, options, models)
 
 
-def _options(body: TranslateRequest, terms: tuple[Term, ...]) -> TranslationOptions:
+def _options(body: TranslateRequest, terms: Terms) -> TranslationOptions:
     by_default = "nonewlines" if body.tag_handling == "html" else "1"
     return TranslationOptions(
         beam=1 if body.model_type == "latency_optimized" else None,
