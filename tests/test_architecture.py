@@ -65,7 +65,7 @@ MAY_IMPORT = {
     "service.api.settlement": set(),
     "service.jobs": LEAVES,
     "service.formats": {"service.engine", "service.errors"},
-    "service.document_files": {"service.errors", "service.formats"},
+    "service.document_files": {"service.engine", "service.errors", "service.formats"},
     "service.document_intake": LEAVES | DOCUMENTS,
     "service.document_work": {"service.document_files", "service.engine", "service.formats"},
     "service.documents": LEAVES | DOCUMENTS | {"service.jobs"},

@@ -114,7 +114,8 @@ async def _translate(body: TranslateRequest, terms: Terms, models: Models) -> li
     if body.source_lang:
         sources = [body.source_lang] * len(body.text)
     else:
-        sources = [found.language for found in await detect_texts(body.text, models)]
+        found = await detect_texts(body.text, models, options.markup)
+        sources = [each.language for each in found]
     return await translate_texts(body.text, sources, body.target_lang, options, models)
 
 

@@ -147,6 +147,18 @@ def test_tags_are_treated_as_asked(client, models):
     )
 
 
+def test_language_is_found_in_what_is_between_the_tags(client):
+    answer = translate(
+        client,
+        text="<a id='ö'>day</a>",
+        source_lang=None,
+        target_lang="DE",
+        tag_handling="html",
+    )
+
+    assert answer.json()["translations"][0]["detected_source_language"] == "EN"
+
+
 @pytest.mark.parametrize(
     ("model_type", "beam"),
     [("latency_optimized", 1), ("quality_optimized", None), ("prefer_quality_optimized", None)],
