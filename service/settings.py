@@ -100,7 +100,7 @@ class Settings(BaseSettings):
         Field(
             ge=0,
             description="Decoded sentences of each model that are remembered and not decoded "
-            "again; 0 remembers none.",
+            "again, at some 4 kB each; 0 remembers none.",
         ),
     ] = 10_000
     keys: Annotated[

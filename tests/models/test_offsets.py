@@ -104,6 +104,24 @@ def test_token_of_case_stands_before_its_word():
     assert tokenizer.decode_with_offsets(ids)[1] == spans
 
 
+@pytest.mark.parametrize("case", TOKENIZERS)
+def test_all_bytes_of_a_character_have_its_span(case):
+    tokenizer = TOKENIZERS[case]
+
+    ids, in_source = tokenizer.encode_with_offsets("am 😀!")
+    _, in_target = tokenizer.decode_with_offsets(ids)
+
+    assert in_source.count((3, 4)) == in_target.count((3, 4)) == len("😀".encode())
+
+
+def test_digraph_in_title_case_is_one_letter():
+    tokenizer = TOKENIZERS["inline"]
+    ids, spans = tokenizer.encode_with_offsets("ǅep")
+
+    assert tokenizer.case_ids[0] in ids
+    assert tokenizer.decode_with_offsets(ids) == ("ǅep", spans)
+
+
 def test_letter_that_becomes_two_is_one_token_still():
     tokenizer = TOKENIZERS["inline"]
     upper = tokenizer.case_ids[1]

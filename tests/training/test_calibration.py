@@ -116,6 +116,10 @@ def test_direction_is_calibrated_if_its_dev_text_is_large_enough_and_tells(tiny_
 
     [only] = found
     assert only.direction == Direction(source="de", target="en")
+    # No sentence is in both halves; those that are too long to be one are in none.
+    assert only.sentences + only.held_out_sentences == sum(
+        len(t.sentences) == 1 for t in translations
+    )
     assert only.brier < 0.1
     assert only.share == pytest.approx(0.5, abs=0.1)
     assert sum(done) == 2 * len(sources) + 20

@@ -74,16 +74,17 @@ def test_sentence_that_was_asked_for_least_lately_is_forgotten(cache, model):
     assert decoded(model) == [(10,), (20,), (30,), (20,)]
 
 
-def test_failure_is_not_kept(cache, model):
+def test_failure_is_not_kept(cache, model, caplog):
     model.fails = True
     with pytest.raises(ModelFailure):
         ask(cache, [10])
     model.fails = False
 
     assert ask(cache, [10]) == ask(cache, [10])
+    assert "concurrent.futures" not in {record.name for record in caplog.records}
 
 
-def test_sentence_that_was_given_up_is_not_kept(cache, model):
+def test_sentence_that_was_given_up_is_not_kept(cache, model, caplog):
     model.may_step.clear()
     [given_up] = cache.submit([[10]], [GREEDY], **HOW)
     assert model.is_stepping.wait(5)
@@ -91,6 +92,7 @@ def test_sentence_that_was_given_up_is_not_kept(cache, model):
     model.may_step.set()
 
     assert ask(cache, [10]) == [[10]]
+    assert "concurrent.futures" not in {record.name for record in caplog.records}
 
 
 def test_hits_and_misses_are_counted(cache):

@@ -60,6 +60,12 @@ def test_several_are_told_the_best_first_and_are_certain_together(detector):
     assert detector.detect_all(text, 2) == found[:2]
 
 
+@pytest.mark.parametrize("text", ["Guten Morgen", "Bonjour"])
+def test_greeting_is_certain(detector, text):
+    # py3langid itself says 0.9.
+    assert detector.detect(text).confidence > 0.99
+
+
 def test_one_word_is_less_certain_than_a_sentence(detector):
     word, sentence = detector.detect("Morgen"), detector.detect("Morgen ist auch noch ein Tag.")
 

@@ -22,6 +22,7 @@ from service.engine.languages import closest, is_same_language
         ("pt-PT", ["pt-BR"], ["pt-BR"]),
         ("en-AU", ["en", "en-US", "en-GB"], ["en-GB", "en", "en-US"]),
         ("en", ["en-US", "en"], ["en", "en-US"]),
+        ("en-US", ["en", "en-US"], ["en-US", "en"]),
         ("de-Latn-AT", ["de"], ["de"]),
         # What is near, or understood by many, is another language still.
         ("da", ["nb"], []),
