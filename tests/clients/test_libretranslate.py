@@ -110,7 +110,10 @@ class TestWeblate:
     def test_batch_of_twenty_comes_back_in_order(self, server, engine):
         texts = [f"Number {i} [X{i}X]" for i in range(20)]
 
-        assert self.ask(server, texts) == [engine(text, "en", "de") for text in texts]
+        answer = self.ask(server, texts)
+
+        assert answer == [engine(text, "en", "de") for text in texts]
+        assert [i for i, text in enumerate(answer) if f"[X{i}X]" not in text] == []
 
     @staticmethod
     def ask(server, texts):
