@@ -7,6 +7,8 @@
 Where each character was written is known, so what surrounds a sentence is never written anew.
 """
 
+from bisect import bisect_left, bisect_right
+from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -73,17 +75,17 @@ class _Reader:
     def __init__(self, meant: Rewriting, tags: Sequence[Mark]) -> None:
         self._meant = meant
         self._text = meant.text
-        self._tags = list(tags)
+        self._tags = deque(tags)
         self._read = Rewriting(self._text)
         self._marks: list[Mark] = []
         self._atoms: dict[int, Atom] = {}
 
     def read(self, placeholders: Sequence[Placeholder]) -> Flow:
         pairs = dict(_pair(placeholders))
-        places = sorted(tag.place for tag in self._tags)
+        places = [tag.place for tag in self._tags]
         for index, each in enumerate(placeholders):
             # Tags in the middle of it: it is none, for it could not be kept in one piece.
-            if any(each.begin < place < each.end for place in _within(places, each)):
+            if bisect_right(places, each.begin) < bisect_left(places, each.end):
                 continue
             self._take_tags(each.begin)
             if each.kind == "point" and self._is_joint(each):
@@ -99,7 +101,7 @@ class _Reader:
 
     def _take_tags(self, end: int) -> None:
         while self._tags and self._tags[0].place <= end:
-            tag = self._tags.pop(0)
+            tag = self._tags.popleft()
             self._mark(tag, tag.place)
 
     def _is_joint(self, each: Placeholder) -> bool:
@@ -132,19 +134,13 @@ class _Reader:
         )
 
 
-def _within(places: Sequence[int], each: Placeholder) -> Iterator[int]:
-    return (place for place in places if each.begin < place < each.end)
-
-
 def _pair(placeholders: Sequence[Placeholder]) -> Iterator[tuple[int, int]]:
     """Yield the index of each tag that has a partner, with the place of the opening one."""
-    opened: list[int] = []
+    opened: defaultdict[str, list[int]] = defaultdict(list)
     for index, each in enumerate(placeholders):
         if each.kind == "open":
-            opened.append(index)
-        elif each.kind == "close":
-            same = [other for other in opened if placeholders[other].tag == each.tag]
-            if same:
-                opened.remove(same[-1])
-                yield same[-1], placeholders[same[-1]].begin
-                yield index, placeholders[same[-1]].begin
+            opened[each.tag].append(index)
+        elif each.kind == "close" and opened[each.tag]:
+            other = opened[each.tag].pop()
+            yield other, placeholders[other].begin
+            yield index, placeholders[other].begin

@@ -7,6 +7,7 @@ taken out and its place noted.
 """
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -85,7 +86,7 @@ class Cutter:
         self._flow = flow
         self._escape = escape
         self._keeps_layout = keeps_layout
-        self._marks = list(flow.marks)
+        self._marks = deque(flow.marks)
 
     def cut(self, begin: int, end: int) -> MaskedSentence:
         """Return the sentence that stands at a span of the flow's text."""
@@ -110,10 +111,10 @@ class Cutter:
     def _take_marks(self, begin: int, end: int) -> list[Mark]:
         """Return the marks in a sentence; at its ends those only whose partner is within."""
         while self._marks and self._marks[0].place < begin:
-            self._marks.pop(0)
+            self._marks.popleft()
         near: list[Mark] = []
         while self._marks and self._marks[0].place <= end:
-            near.append(self._marks.pop(0))
+            near.append(self._marks.popleft())
         inner = [i for i, mark in enumerate(near) if begin < mark.place < end]
         pairs = {near[i].pair for i in inner} - {None}
         # Marks may follow each other: the outermost that is needed brings those further in.
@@ -123,7 +124,7 @@ class Cutter:
         kept = near[min(taken) : max(taken) + 1] if taken else []
         # What was not taken at the end may belong to the next sentence.
         rest = near[max(taken) + 1 :] if taken else near
-        self._marks[:0] = [mark for mark in rest if mark.place == end]
+        self._marks.extendleft(mark for mark in reversed(rest) if mark.place == end)
         return kept
 
 

@@ -41,7 +41,7 @@ _URL_END = r"""[^\s<>"'`\u201c\u201d\u00ab\u00bb\ufffc.,;:!?)\]}\u2026]"""
 # Of those that begin at one place, the first that fits is taken.
 _PATTERN = regex.compile(
     rf"""
-    (?P<tag> <!--.*?--> | </?[A-Za-z](?:[^<>"']|"[^"<>]*"|'[^'<>]*')*> )
+    (?P<tag> <!--.{{0,1000}}?--> | </?[A-Za-z](?:[^<>"']|"[^"<>]*"|'[^'<>]*')*> )
   | (?P<escaped_tag> &lt;/?[A-Za-z][^<>\n]*?&gt; )
   | (?P<icu> \{{\s*[\w.-]+\s*,\s*(?:{_ICU_TYPE})\b )
   | (?P<template> \{{\{{\{{?[^{{}}]{{0,200}}\}}\}}\}}? | \{{%[^{{}}%]{{0,200}}%\}}

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from service.engine.alignment import WordShares
 from service.engine.flow import MarkKind
 
+# More marks in one sentence than anybody means keep their order: to nest them takes too long.
+_MOST_NESTED = 100
+
 
 @dataclass(frozen=True, slots=True)
 class PlacedMark:
@@ -65,7 +68,7 @@ class Placer:
 
     def place(self, marks: Sequence[PlacedMark]) -> list[Insertion]:
         """Return what goes where, in the order in which it is to be written."""
-        root = _nest(marks, len(self._source))
+        root = _nest(marks, len(self._source)) if len(marks) <= _MOST_NESTED else None
         if root is None:
             return self._place_in_order(marks)
         return self._place_children(root, 0, self.num_words)
@@ -76,7 +79,7 @@ class Placer:
         return max(gaps, key=lambda gap: (round(float(sums[gap]), 6), -gap))
 
     def _place_in_order(self, marks: Sequence[PlacedMark]) -> list[Insertion]:
-        """Place marks that are not nested: no tag may overtake another."""
+        """Place marks so that none overtakes another."""
         insertions: list[Insertion] = []
         first = 0
         for mark in marks:

@@ -15,6 +15,9 @@ from service.engine.flow import Mark, MarkKind
 from service.engine.placeholders import ATOM
 from service.engine.rewriting import Rewriting
 
+# Elements open at a time, as in browsers: what is deeper is a tag without a partner.
+_DEEPEST = 512
+
 Role = Literal["block", "inline", "kept block", "kept inline"]
 """Whether an element ends a flow, and whether its content stays as it is."""
 
@@ -127,9 +130,11 @@ class FlowBuilder:
         if event.role.startswith("kept") or is_left_out:
             self._kept, self._depth = element, 1
             return
-        self._open.append(element)
+        is_too_deep = len(self._open) == _DEEPEST
+        if not is_too_deep:
+            self._open.append(element)
         if not is_block:
-            self._mark(event, "open", event.begin)
+            self._mark(event, "open", None if is_too_deep else event.begin)
 
     def _close_implied(self, event: Event) -> None:
         while self._open and self._closes(self._open[-1].name, event.name):
@@ -152,13 +157,14 @@ class FlowBuilder:
         self._kept = None
 
     def _end(self, event: Event) -> None:
-        same = [i for i, each in enumerate(self._open) if each.name == event.name]
-        is_block = self._open[same[-1]].is_block if same else event.role.endswith("block")
+        nearest = range(len(self._open) - 1, -1, -1)
+        place = next((i for i in nearest if self._open[i].name == event.name), None)
+        is_block = event.role.endswith("block") if place is None else self._open[place].is_block
         if is_block:
             self._flush(event.end)
-            if same:
-                del self._open[same[-1] :]
-        elif same:
-            self._mark(event, "close", self._open.pop(same[-1]).begin)
+            if place is not None:
+                del self._open[place:]
+        elif place is not None:
+            self._mark(event, "close", self._open.pop(place).begin)
         else:
             self._mark(event, "close", None)
