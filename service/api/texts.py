@@ -72,11 +72,7 @@ def check_texts(texts: Sequence[str], limits: RequestLimits) -> None:
 async def detect_texts(
     texts: Sequence[str], models: Models, markup: Markup | None = None
 ) -> list[Detection]:
-    """Tell the language of each text.
-
-    Raises:
-        InvalidRequest: a text is XML and not well-formed.
-    """
+    """Tell the language of each text, of its words alone if it has tags."""
     # In a thread, for the first call loads the detector.
     return await asyncio.to_thread(lambda: [models.detect(visible(text, markup)) for text in texts])
 

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from service.engine.html_reader import HtmlReader
+from service.engine.placeholders import ATOM
 from service.engine.rewriting import unchanged
 from service.engine.tags import FlowBuilder, ReadFlow
 from service.engine.xml_reader import XmlReader
+from service.errors import InvalidRequest
 
 # Which XML 1.0 has no room for, not even escaped.
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -63,12 +65,15 @@ def read_markup(text: str, markup: Markup) -> MarkupText:
 def visible(text: str, markup: Markup | None) -> str:
     """Return what is to be translated of a text, without its tags: that which has a language.
 
-    Raises:
-        InvalidRequest: it is XML and not well-formed.
+    A text that is not the XML it should be is returned as it is: translating it says why.
     """
     if markup is None:
         return text
-    return "\n".join(flow.meant.text for flow in read_markup(text, markup).flows)
+    try:
+        found = read_markup(text, markup)
+    except InvalidRequest:
+        return text
+    return "\n".join(flow.meant.text for flow in found.flows).replace(ATOM, "")
 
 
 def _escape(text: str) -> str:

@@ -61,6 +61,7 @@ class Placer:
         self._source = source
         self._words = shares.source_words
         self.num_words = len(shares.target_words)
+        self._lengths = [end - begin for begin, end in shares.target_words]
         totals = shares.shares.sum(axis=1, keepdims=True)
         # Words that looked nowhere are for neither side.
         even = np.full_like(shares.shares, 1 / max(len(self._words), 1))
@@ -131,7 +132,27 @@ class Placer:
             gaps = [i for i in range(begin, end + 1) if i in (begin, end) or free[i - 1] or free[i]]
             gap = self.gap(child.begin, gaps)
             return gap, gap
-        return _best_run(within, [i for i in range(begin, end) if free[i]], begin)
+        return self._best_run(within, [i for i in range(begin, end) if free[i]], begin)
+
+    def _best_run(
+        self, within: NDArray[np.float64], free: Sequence[int], begin: int
+    ) -> tuple[int, int]:
+        """Return the run of free words that agrees best: most that belong in, fewest others."""
+        if not free:
+            return begin, begin
+        # Of "hat" and "gesehen", for "saw", the longer one says more.
+        best = max(free, key=lambda i: (round(float(within[i]), 1), self._lengths[i]))
+        run, best_sum = (best, best + 1), max(float(within[best]) - 0.5, 0.0)
+        is_free = set(free)
+        for first in free:
+            total = 0.0
+            for last in range(first, free[-1] + 1):
+                if last not in is_free:
+                    break
+                total += float(within[last]) - 0.5
+                if total > best_sum + 1e-9:
+                    run, best_sum = (first, last + 1), total
+        return run
 
     def _left_of(self, place: int) -> NDArray[np.float64]:
         """Return for each target word how much of its attention went to what is before a place."""
@@ -192,20 +213,3 @@ def _is_open(gap: int, runs: Sequence[tuple[int, int]], children: Sequence[_Node
 def _part_before(word: tuple[int, int], place: int) -> float:
     begin, end = word
     return min(max((place - begin) / (end - begin), 0.0), 1.0)
-
-
-def _best_run(within: NDArray[np.float64], free: Sequence[int], begin: int) -> tuple[int, int]:
-    """Return the run of free words that agrees best: most words that belong in, fewest others."""
-    if not free:
-        return begin, begin
-    best = max(free, key=lambda i: within[i])
-    run, best_sum = (best, best + 1), max(float(within[best]) - 0.5, 0.0)
-    for first in free:
-        total = 0.0
-        for last in range(first, free[-1] + 1):
-            if last not in free:
-                break
-            total += float(within[last]) - 0.5
-            if total > best_sum + 1e-9:
-                run, best_sum = (first, last + 1), total
-    return run

@@ -127,7 +127,7 @@ class _Restoration:
         for begin, end in found:
             if (begin, end) != best:
                 self.replacements[begin, end] = ""
-                self._drop_space(begin - 1)
+                self._drop_space(begin - 1 if begin else end)
         end = best[0] + len(proxy.text) if proxy.may_be_inflected else best[1]
         self._write_proxy(best[0], end, proxy)
         return True

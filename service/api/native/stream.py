@@ -116,7 +116,9 @@ async def _begun(
     check_texts([body.text], limits)
     check(body, [body.text], limits)
     caller.charge(len(body.text))
-    detection = (await detect_texts([body.text], models))[0] if body.source == AUTO else None
+    detection = None
+    if body.source == AUTO:
+        [detection] = await detect_texts([body.text], models, engine_options(body).markup)
     terms = TermFinder(body, glossaries, caller)
     async with aclosing(_parts(body, detection, models, terms)) as parts:
         work = Work(body.text, parts, detection)

@@ -81,7 +81,7 @@ async def _translate_all(
     texts = body.text
     detections: Sequence[Detection | None] = [None] * len(texts)
     if body.source == AUTO:
-        detections = await detect_texts(texts, models)
+        detections = await detect_texts(texts, models, engine_options(body).markup)
     else:
         models.find(body.source, body.target)  # from a language to itself, nothing translates
     sources = [found.language if found else body.source for found in detections]
