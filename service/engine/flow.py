@@ -106,7 +106,7 @@ class _Reader:
 
     def _is_joint(self, each: Placeholder) -> bool:
         before, after = self._text[each.begin - 1 : each.begin], self._text[each.end : each.end + 1]
-        return before.isalnum() and after.isalnum()
+        return _is_of_word(before) and _is_of_word(after)
 
     def _replace(self, each: Placeholder, kind: Kind) -> None:
         self._read.copy(each.begin)
@@ -118,7 +118,8 @@ class _Reader:
         """Take out a mark; what it covers in the meant text ends at `end`."""
         begin, written = mark.place, mark.written
         before, after = self._text[begin - 1 : begin], self._text[end : end + 1]
-        if mark.kind == "point" and before == " " and after in (" ", "") and self._ends_at(mark):
+        is_apart = before.isspace() and before.splitlines() == [before]  # no line ends there
+        if mark.kind == "point" and is_apart and not after.strip() and self._ends_at(mark):
             begin, written = begin - 1, (written[0] - 1, written[1])
         self._read.copy(begin)
         self._marks.append(replace(mark, place=self._read.size, written=written))
@@ -132,6 +133,10 @@ class _Reader:
             mark.written[0] - 1,
             mark.written[0],
         )
+
+
+def _is_of_word(character: str) -> bool:
+    return character.isalnum() or (character != "" and character in "_-'\u2019")
 
 
 def _pair(placeholders: Sequence[Placeholder]) -> Iterator[tuple[int, int]]:

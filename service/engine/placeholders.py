@@ -127,7 +127,7 @@ def find(text: str, is_known: IsKnown) -> list[Placeholder]:
         for begin, end in _gaps(found, len(text))
         for each in _unknown(text, begin, end, is_known)
     ]
-    return sorted([*found, *unknown], key=lambda each: each.begin)
+    return _merge(sorted([*found, *unknown], key=lambda each: each.begin))
 
 
 def is_left_to_the_model(number: str) -> bool:
@@ -209,13 +209,22 @@ def _is_strange(grapheme: str, is_known: IsKnown) -> bool:
     return not (grapheme.isspace() or grapheme in _INVISIBLE or is_known(grapheme))
 
 
-def _merge(found: Sequence[Placeholder], text: str) -> list[Placeholder]:
-    """Make one of words that follow each other, and one of signs."""
+def _merge(found: Sequence[Placeholder], text: str = "") -> list[Placeholder]:
+    """Make one of signs that follow each other; and of words, if their text is given."""
     merged: list[Placeholder] = []
     for each in found:
         last = merged[-1] if merged else None
-        if last and last.kind == each.kind and not text[last.end : each.begin].strip(" "):
+        if last and _belong_together(last, each, text):
             merged[-1] = Placeholder(last.begin, each.end, each.kind, last.may_be_inflected)
         else:
             merged.append(each)
     return merged
+
+
+def _belong_together(one: Placeholder, two: Placeholder, text: str) -> bool:
+    if one.kind != two.kind or one.kind not in ("point", "name"):
+        return False
+    is_next = one.end == two.begin
+    if one.kind == "point":
+        return is_next
+    return text != "" and not text[one.end : two.begin].strip(" ")

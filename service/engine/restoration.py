@@ -95,9 +95,9 @@ class _Restoration:
 
     def _insert(self, out: Rewriting, insertion: Insertion, *, is_first: bool) -> None:
         text = insertion.text
-        if is_first and text[:1] == " ":
+        if is_first and text[:1].isspace():
             # The space parts it from the word before: here there is none, but one behind.
-            text = text[1:] + " " * bool(self.decoded)
+            text = text[1:] + text[:1] * bool(self.decoded)
         out.replace(out.passed, text)
 
     def _write_to(self, out: Rewriting, end: int) -> None:
