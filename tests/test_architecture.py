@@ -106,7 +106,7 @@ MAY_IMPORT = {
     "service.api.apertium": DIALECT | {"service.api.bodies", "service.api.languages"},
     "service.api.downloads": {"service.documents"},
     "service.api.documents": NATIVE
-    | {"service.access", "service.api.downloads", "service.documents"},
+    | {"service.access", "service.api.downloads", "service.documents", "service.glossaries"},
     "service.api.operations": DIALECT,
     "service.server": {"service.settings"},
     "service.terminal": set(),

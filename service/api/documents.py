@@ -1,16 +1,26 @@
 """Documents in the native API: upload, look how far it is, download, delete."""
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response, UploadFile
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from service.api.dependencies import CurrentDocuments, CurrentIntake, DocumentsCaller, Limits
+from service.access import Caller
+from service.api.dependencies import (
+    CurrentDocuments,
+    CurrentGlossaries,
+    CurrentIntake,
+    DocumentsCaller,
+    Limits,
+)
 from service.api.dialect import dialect, failures
 from service.api.downloads import file_response
 from service.api.failure import FAILURES, Failure, FailureBody, describe, render
 from service.documents import AUTO, Document, DocumentOptions, DocumentState, Upload
+from service.engine import Term
 from service.errors import InvalidRequest, Overloaded
+from service.glossaries import Glossaries
 
 POLL_SECONDS = 1
 
@@ -42,6 +52,9 @@ class DocumentForm(BaseModel):
     )
     mark_fuzzy: bool = Field(
         False, description="Whether the entries of a catalogue are marked as fuzzy."
+    )
+    glossary: str | None = Field(
+        None, description="Id of a glossary whose terms are used; `source` must be given then."
     )
     beam: int | None = Field(None, ge=1, description="Beam width; the model's own if not given.")
 
@@ -89,6 +102,7 @@ async def submit_document(  # noqa: PLR0913, PLR0917  # one parameter for each t
     request: Request,
     response: Response,
     documents: CurrentDocuments,
+    glossaries: CurrentGlossaries,
     limits: Limits,
     intake: CurrentIntake,
 ) -> DocumentBody:
@@ -103,6 +117,7 @@ async def submit_document(  # noqa: PLR0913, PLR0917  # one parameter for each t
         columns=_columns(form.columns),
         mark_fuzzy=form.mark_fuzzy,
         beam=form.beam,
+        terms=await _terms(form, glossaries, caller),
     )
     content, name = await form.file.read(), form.file.filename or ""
     upload = Upload(content, name, form.target, form.source, caller.id or None, options)
@@ -148,6 +163,16 @@ async def read_document(caller: DocumentsCaller, id: str, documents: CurrentDocu
 async def delete_document(caller: DocumentsCaller, id: str, documents: CurrentDocuments) -> None:
     """Stop translating a document, if it is under way, and remove all that is kept of it."""
     await documents.delete(id, owner=caller.id or None)
+
+
+async def _terms(form: DocumentForm, glossaries: Glossaries, caller: Caller) -> tuple[Term, ...]:
+    if not form.glossary:
+        return ()
+    if form.source == AUTO:
+        raise InvalidRequest("glossary: needs the source language to be given", field="source")
+    return await asyncio.to_thread(
+        glossaries.terms, form.glossary, form.source, form.target, caller.id
+    )
 
 
 def _columns(names: str | None) -> tuple[str, ...]:

@@ -51,7 +51,7 @@ def _ask(template: Template, text: str, spans: list[Span], references: dict[str,
 
     def restore(translation: str) -> str:
         lines = sentence.restore(translation).split("\n")
-        between = chain(gaps, repeat(gaps[-1] if gaps else "\n"))
+        between = chain(gaps, repeat(gaps[-1] if gaps else " "))
         return lines[0] + "".join(gap + line for gap, line in zip(between, lines[1:], strict=False))
 
     markup: MarkupKind | None = "xml" if sentence.has_tags else None

@@ -16,5 +16,10 @@ def parse(content: bytes, options: FormatOptions) -> Draft:
         if i % 2:
             template.keep(piece)
         else:
-            template.ask(piece)
+            template.ask(piece, restore=one_line)
     return template.draft(decoded.encode)
+
+
+def one_line(text: str) -> str:
+    """Return a text without line ends, which a model can spell out as any other character."""
+    return text.replace("\r", " ").replace("\n", " ")

@@ -15,6 +15,7 @@ _CONTENT = 5
 """The group of `srt.SRT_REGEX` that is the text of a cue."""
 _OVERRIDES = re.compile(r"(?:\{\\[^{}]*\})*")
 """Where and how to show a cue, as `{\\an8}`; these stand before its text."""
+_LINE_ENDS = re.compile(r"[\r\n](?:\s*[\r\n])*")
 
 
 def parse(content: bytes, options: FormatOptions) -> Draft:
@@ -52,6 +53,7 @@ def _ask(template: Template, cue: str) -> None:
         core.replace("\r\n", "\n"),
         markup=markup_of(core),
         split="nonewlines",
-        restore=lambda translation: translation.replace("\n", line_end),
+        # A blank line would end the cue.
+        restore=lambda translation: _LINE_ENDS.sub(line_end, translation),
     )
     template.keep(tail)

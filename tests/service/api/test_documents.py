@@ -7,8 +7,10 @@ from starlette.testclient import TestClient
 
 from service.app import create_app
 from service.document_files import DocumentFiles
-from service.documents import DocumentLimits, Documents, Upload
+from service.documents import DocumentLimits, DocumentOptions, Documents, Upload
+from service.engine import Term
 from service.errors import NotFound, Overloaded
+from service.glossaries import Dictionary
 from service.settings import Settings
 from tests.jobs import InlineJobs
 
@@ -126,9 +128,35 @@ def test_document_in_the_target_language_comes_back_as_it_is(client, models):
 
 
 def test_options_reach_the_engine(client, models):
-    upload(client, beam="3")
+    upload(client, b"One.\n<b>Two</b>\n", "a.html", beam="3")
 
-    assert [options.beam for options in models.options] == [3]
+    assert [(each.beam, each.split) for each in models.options] == [(3, "sentences")]
+    assert [each.markup.kind for each in models.options] == ["html"]
+
+
+def test_glossary_is_looked_up_for_the_languages_of_the_document(client, models):
+    terms = (Term("Yes", "Doch"),)
+    glossary = client.app.state.glossaries.create("a", [Dictionary("en", "de", terms)], "").id
+
+    assert upload(client, b"Yes.", glossary=glossary).status_code == 202
+    assert [options.terms for options in models.options] == [terms]
+    assert failure(upload(client, glossary="0" * 32))[:2] == (404, "not_found")
+    assert failure(upload(client, glossary=glossary, source="auto"))[:4] == (
+        400,
+        "invalid_request",
+        "glossary: needs the source language to be given",
+        "source",
+    )
+
+
+def test_terms_reach_the_engine_and_are_kept_meanwhile(documents, models):
+    terms = (Term("Yes", "Doch"), Term("No", "Nein", is_case_sensitive=True))
+
+    asyncio.run(
+        documents.submit(Upload(b"Yes.", "a.txt", "de", "en", options=DocumentOptions(terms=terms)))
+    )
+
+    assert [options.terms for options in models.options] == [terms]
 
 
 @pytest.mark.parametrize(

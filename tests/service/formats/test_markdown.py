@@ -77,6 +77,7 @@ def test_text_of_blocks_is_asked_for_and_nothing_else(segments):
         ("Use `x` & y", "Nimm", "Nimm`x`"),
         ("> one\n> two *b*\n", "eins zwei", "> eins zwei\n"),
         ("> one\n> two\n", "eins\nzwei\ndrei", "> eins\n> zwei\n> drei\n"),
+        ("# one\n", "eins\nzwei", "# eins zwei\n"),
         ("[a](<b c> (t))", '<g id="0">x', '<g id="0">x'),
     ],
 )

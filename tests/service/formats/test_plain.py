@@ -41,6 +41,10 @@ def test_lines_are_translated_and_their_ends_kept(translate):
     assert translate(content, "a.txt", str.upper) == b"  ONE\r\nTWO \n\n\tTHREE\rFOUR"
 
 
+def test_translation_stays_in_its_line(translate):
+    assert translate(b"one\ntwo", "a.txt", lambda text: f"{text}\r\n!") == b"one  !\ntwo  !"
+
+
 def test_lines_without_letters_are_not_asked_for(segments):
     assert segments("— 42 —\n\nyes\n***\n".encode(), "a.txt") == ["yes"]
 

@@ -42,6 +42,12 @@ def test_cue_is_one_segment_and_its_tags_are_markup():
     assert (second.text, second.markup) == ("Home.", None)
 
 
+def test_translation_stays_in_its_cue(translate):
+    made = translate(CUES, "a.srt", lambda text: "a \n\n2\n b")
+
+    assert [cue.content.rstrip() for cue in srt.parse(made.decode())][1] == "a \n2\n b"
+
+
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
 def test_line_ends_are_kept(translate, line_end):
     content = CUES.decode().replace("\n", line_end).encode()
