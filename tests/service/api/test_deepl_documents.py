@@ -175,3 +175,17 @@ def test_file_must_be_one(client):
 
 def test_file_beyond_the_limit_is_too_large(client):
     assert upload(client, content=b"a" * 4000).status_code == 413
+
+
+def test_document_is_for_the_key_that_sent_it(keyed, models, jobs, tmp_path):
+    files = DocumentFiles(tmp_path / "documents")
+    keyed.app.state.documents = Documents(files, models, jobs, LIMITS)
+    own, other = ({"Authorization": f"Bearer {keyed.make('documents')}"} for _ in range(2))
+    keyed.headers.update(own)
+    handle = upload(keyed).json()
+
+    keyed.headers.update(other)
+    assert ask(keyed, handle).status_code == 404
+    assert ask(keyed, handle, result=True).status_code == 404
+    keyed.headers.update(own)
+    assert ask(keyed, handle, result=True).status_code == 200
