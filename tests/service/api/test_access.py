@@ -121,3 +121,22 @@ def test_callers_without_keys_may_have_limits_too(models, tmp_path):
 
     assert [answer.status_code for answer in answers] == [200, 429]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_server_that_keeps_nothing_translates_where_nothing_can_be_written(models, tmp_path):
+    (tmp_path / "disk").touch()  # no folder can be made under it, whoever asks
+    app = create_app(Settings(data=tmp_path / "disk" / "data"), models)
+
+    with TestClient(app) as client:
+        assert translate(client).status_code == 200
+
+
+def test_server_whose_keys_cannot_be_read_says_so_and_not_where_they_are(models, tmp_path):
+    (tmp_path / "disk").touch()
+    app = create_app(Settings(data=tmp_path / "disk" / "data", keys="required"), models)
+
+    with TestClient(app) as client:
+        answer = translate(client, "dgm_a_b")
+
+    assert (answer.status_code, code(answer)) == (503, "store_unavailable")
+    assert str(tmp_path) not in answer.text
