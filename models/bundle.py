@@ -19,17 +19,16 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
+from models.calibration import Calibration
 from models.manifest import (
     FORMAT,
     MANIFEST,
     Ancestor,
     Architecture,
-    Calibration,
     Cost,
     CostRow,
     Data,
     Decoding,
-    Direction,
     Distillation,
     File,
     Graph,
@@ -43,8 +42,8 @@ from models.manifest import (
     TokenizerInfo,
     Training,
     Variant,
-    VariantName,
 )
+from models.parts import Direction, VariantName
 from models.tokenizer import Tokenizer
 
 # The manifest's parts come through this door too, so that users of bundles need no second one.

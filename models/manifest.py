@@ -4,15 +4,16 @@ Everything is parsed strictly here, so whoever holds a `Manifest` need not check
 `README.md` beside this module documents the format field by field.
 """
 
-import math
 from datetime import date
 from pathlib import PurePosixPath
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from models.calibration import Calibration
 from models.casing import Case
 from models.normalisation import Normalisation
+from models.parts import Count, Direction, Language, Part, Sha256, Size, VariantName
 from models.tokenizer import TokenizerKind
 
 FORMAT: Literal[2] = 2
@@ -20,25 +21,6 @@ FORMAT: Literal[2] = 2
 
 MANIFEST = "manifest.json"
 """The file of a bundle that lists the others."""
-
-Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Count = Annotated[int, Field(ge=0)]
-Size = Annotated[int, Field(ge=1)]
-VariantName = Literal["fp32", "fp16", "int8"]
-
-
-class Part(BaseModel):
-    """Any part of the manifest: read strictly, and frozen from then on."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Direction(Part):
-    """One way to translate, as two BCP-47 tags."""
-
-    source: Language
-    target: Language
 
 
 class File(Part):
@@ -212,49 +194,6 @@ class Sweep(Part):
     rows: list[SweepRow]
 
 
-class Calibration(Part):
-    """How confidence follows from what the search tells of a sentence, in one direction.
-
-    It was fitted on one half of a development set and measured on the other. A sentence is good
-    if its metric, beside the reference, is at least `good_from`.
-    """
-
-    direction: Direction
-    variant: VariantName
-    """What translated; what the others say differs little."""
-    metric: str
-    good_from: float
-    bias: float
-    probability_weight: float
-    """Of the geometric mean of the tokens' probabilities."""
-    length_weight: float
-    """Of the logarithm of the number of target tokens, EOS included."""
-    test_set: str
-    sentences: Size
-    """That it was fitted on."""
-    held_out_sentences: Size
-    """That it was measured on, and so the following."""
-    share: Annotated[float, Field(ge=0, le=1)]
-    """Of good sentences."""
-    brier: Annotated[float, Field(ge=0, le=1)]
-    """Mean square of the difference between confidence and 1 (good) or 0."""
-    brier_of_share: Annotated[float, Field(ge=0, le=1)]
-    """The same if every sentence had the share for its confidence."""
-    calibration_error: Annotated[float, Field(ge=0, le=1)]
-    """Mean difference between confidence and the share of good sentences, in ten bins."""
-
-    def confidence(self, log_probability: float, num_tokens: int) -> float:
-        """Return the probability that a sentence is good.
-
-        Args:
-            log_probability: Of all target tokens together.
-            num_tokens: Target tokens, EOS included; at least 1.
-        """
-        logit = self.bias + self.probability_weight * math.exp(log_probability / num_tokens)
-        logit += self.length_weight * math.log(num_tokens)
-        return 1 / (1 + math.exp(-logit))
-
-
 class Data(Part):
     """A corpus the model was trained on."""
 
@@ -332,7 +271,7 @@ class Provenance(Part):
     """The bundle whose weights the training started from, if it did; its data are among `data`."""
     distillation: Distillation | None = None
     """If it learnt from the translations of others."""
-    ensemble: list[Ancestor] = []
+    ensemble: list[Ancestor] = Field(default_factory=list)
     """Whose networks translate together: their probabilities are averaged. Empty for one."""
     weights_from: str | None = None
     """The bundle that the weights were read from, if this one was made without a checkpoint."""
@@ -356,7 +295,7 @@ class Manifest(Part):
     tokenizer: TokenizerInfo
     decoding: Decoding
     scores: list[Score]
-    calibrations: list[Calibration] = []
+    calibrations: list[Calibration] = Field(default_factory=list)
     """At most one of each direction."""
     card: File
     provenance: Provenance
