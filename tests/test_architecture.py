@@ -139,7 +139,6 @@ OWNERS = {
     "structlog": {"service.logs"},
     "dbos": {"service.jobs"},
     "polib": {"service.formats.gettext"},
-    "srt": {"service.formats.subtitles"},
     "sqlalchemy": {"service.store"},
     "alembic": {"service.store"},
     "limits": {"service.rates"},

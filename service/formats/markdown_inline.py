@@ -22,6 +22,8 @@ _PARSER = MarkdownIt("commonmark").enable("strikethrough").disable("text_join")
 _MAX_CHARACTERS = 5_000
 """Of a block whose emphasis and links are found; finding them can take the square of it."""
 _BREAKS = {"softbreak": re.compile(r" *\n[ \t]*"), "hardbreak": re.compile(r"(?: {2,}|\\)\n[ \t]*")}
+_SIGN = re.compile(r"[*_`\[\]!<&\\~]|  \n")
+"""Without any of these, text is text."""
 _SPACE = re.compile(r"[ \t\n]*")
 
 
@@ -37,7 +39,7 @@ class Sentence:
         self.text = content
         self._pairs: dict[int, tuple[str, str]] = {}
         words = content
-        if len(content) <= _MAX_CHARACTERS:
+        if len(content) <= _MAX_CHARACTERS and _SIGN.search(content):
             reader = _Reader(content, references)
             if reader.is_complete and reader.pairs:
                 self.text, self._pairs, words = reader.text, reader.pairs, reader.words

@@ -3,6 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from service.errors import TextTooLong
 from service.formats import FormatOptions, Translated
 from service.formats.markdown import parse
 
@@ -116,6 +117,11 @@ def test_any_page_comes_back_as_it_was(page):
     draft = parse(page.encode(), OPTIONS)
 
     assert draft.render([Translated(each.text) for each in draft.segments]).decode() == page
+
+
+def test_page_beyond_all_measure_is_refused():
+    with pytest.raises(TextTooLong, match="1000002 characters of Markdown exceed 1000000"):
+        parse(b"- a\n" * 250_000 + b"a\n", OPTIONS)
 
 
 def test_structure_of_the_page_stays_when_words_change():
