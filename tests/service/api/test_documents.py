@@ -1,5 +1,9 @@
 import asyncio
+import json
+import re
 import threading
+from datetime import datetime
+from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
@@ -74,6 +78,20 @@ def test_document_goes_up_and_its_translation_comes_down(client):
     assert result.headers["Content-Disposition"] == (
         "attachment; filename*=UTF-8''my%20letter.de.txt"
     )
+
+
+def test_example_of_the_readme_is_answered_as_it_says(client, jobs):
+    readme = Path("service/README.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"<!-- document -->\n```json\n(.*?)```", readme, re.DOTALL)
+    documented = json.loads(example)
+    jobs.is_held = True
+
+    answer = upload(client, b"Good morning.\nHow are you?", "letter.txt").json()
+
+    for body in (documented, answer):
+        assert body.pop("poll_url") == f"/v1/documents/{body.pop('id')}"
+        assert datetime.fromisoformat(body.pop("expires")).tzinfo is not None
+    assert answer == documented
 
 
 def test_document_stays_in_its_format(client):
