@@ -142,6 +142,10 @@ class Constraints:
         sets = [self._before(match) for match in progress.matches]
         return frozenset[int]().union(*sets)
 
+    def is_mark(self, token: int) -> bool:
+        """Whether a token only says how the next word is written."""
+        return token in self._case_ids
+
     def num_left(self, progress: Progress) -> int:
         """Return how many are not met if a hypothesis ends here."""
         whole = {match.constraint for match in progress.matches if self._before(match)}

@@ -103,6 +103,18 @@ def test_shortlists_are_measured_beside_the_whole_vocabulary(listed_bundle, tmp_
     assert min(column(report, "Real text", "with")) > 0
 
 
+@pytest.mark.slow
+def test_terms_are_measured_beside_free_translations(listed_bundle, tmp_path):
+    (tmp_path / "source").write_text("Das Haus ist klein.\nIch sehe zwei Katzen.\n")
+    (tmp_path / "reference").write_text("The house is small.\nI see two cats.\n")
+    files = ["--source", str(tmp_path / "source"), "--reference", str(tmp_path / "reference")]
+
+    report = run("terms", listed_bundle, tmp_path, *files, "--rounds", "1")
+
+    assert column(report, "Terms", "terms used %") == [0, 100, 100]
+    assert min(column(report, "Terms", "CPU ms a line")) > 0
+
+
 def test_tables_of_the_document_are_those_of_the_results():
     text = README.read_text(encoding="utf-8")
 
