@@ -1,6 +1,7 @@
 """What tests of several packages share."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -29,6 +30,9 @@ from models.shortlist import Shortlists
 from models.tokenizer import EOS, Tokenizer, target_tag
 from training.graph_reader import describe_graph, describe_variant
 from training.graphs import GraphFiles, Plan, write_graphs
+
+DATABASE = os.environ.pop("DRAGOMAN_TEST_DATABASE", None)
+"""Taken out of the environment, where the program refuses variables that it does not know."""
 
 LANGUAGES = ("de", "en")
 SENTENCES = [
@@ -237,3 +241,11 @@ def deep_bundle(tmp_path_factory) -> Bundle:
         variants=("fp32", "int8"),
         with_shortlists=True,
     )
+
+
+@pytest.fixture(scope="session")
+def database_url() -> str:
+    """The PostgreSQL database of `DRAGOMAN_TEST_DATABASE`; without one, the test is skipped."""
+    if not DATABASE:
+        pytest.skip("DRAGOMAN_TEST_DATABASE names no database")
+    return DATABASE

@@ -1,4 +1,3 @@
-import os
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -14,9 +13,7 @@ def address(request) -> Iterator[str | None]:
     if request.param == "sqlite":
         yield None
         return
-    url = os.environ.get("DRAGOMAN_TEST_DATABASE")
-    if not url:
-        pytest.skip("DRAGOMAN_TEST_DATABASE names no database")
+    url = request.getfixturevalue("database_url")
     name = f"test_{uuid4().hex}"
     engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
     with engine.begin() as connection:
