@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from models.bundle import Bundle, describe_file
+from service.engine.constraints import Constraint, Form
 from service.engine.cuda_batch import CudaBatch
 from service.engine.cuda_graphs import CudaGraphs
 from service.engine.device import CannotRun
@@ -122,7 +123,10 @@ def decode(batch: CudaBatch | OnnxBatch, sources, options: SearchOptions) -> lis
             i, source = waiting.pop(0)
             beams.join([options], batch.admit([source]), [source])
             active.append(i)
-        for result in batch.step(*beams.moves, beams.count_candidates()):
+        reads_attention = beams.reads_attention
+        for result in batch.step(
+            *beams.moves, beams.count_candidates(), with_attention=reads_attention
+        ):
             beams.advance(result)
         done = beams.is_done
         found |= {active[k]: beams.hypotheses(k)[0] for k in np.flatnonzero(done).tolist()}
@@ -157,6 +161,20 @@ def test_given_translation_is_scored_alike_on_both_batches(sessions, graphs):
     for each, other in zip(found, expected, strict=True):
         assert each.tokens == options.forced
         assert each.token_scores == pytest.approx(other.token_scores, abs=10 * TOLERANCE)
+
+
+@pytest.mark.parametrize("places", [frozenset(), frozenset({0, 1})])
+def test_constraints_are_met_alike_on_both_batches(sessions, graphs, places):
+    random = np.random.default_rng(9)
+    sources = [random_source(random, sessions.vocabulary_size, 40) for _ in range(8)]
+    form = Form(tuple(random.integers(4, sessions.vocabulary_size, 2).tolist()))
+    constraint = Constraint((form,), places=places)
+    options = SearchOptions(4, max_tokens=18, constraints=(constraint,))
+
+    found = decode(CudaBatch(graphs, 4, SIZES), sources, options)
+
+    expected = decode(OnnxBatch(sessions, 4), sources, options)
+    assert [(x.tokens, x.unmet) for x in found] == [(x.tokens, 0) for x in expected]
 
 
 def test_half_precision_follows_single(tiny_bundle, tmp_path):
