@@ -1,7 +1,5 @@
 """`POST /v1/detect`."""
 
-import asyncio
-
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,7 +9,7 @@ from service.api.failure import FAILURES, FailureBody, render
 from service.api.native.inputs import Texts
 from service.api.native.items import items
 from service.api.native.results import DetectionBody
-from service.api.texts import attempt_each, check_length, check_totals
+from service.api.texts import attempt_each, check_length, check_totals, detect_all
 from service.engine import Detection, TranslationOptions
 
 router = APIRouter(
@@ -53,8 +51,7 @@ async def detect(
 
     async def detect_one(i: int, _: TranslationOptions) -> list[Detection]:
         check_length(body.text, i, limits)
-        # In a thread, for the first call loads the detector.
-        return await asyncio.to_thread(models.detect_all, body.text[i], body.best)
+        return await detect_all(body.text[i], body.best, models)
 
     outcomes = await attempt_each(body.text, TranslationOptions(), detect_one)
     return DetectResponse(
