@@ -93,7 +93,7 @@ class DocumentBody(BaseModel):
                 "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"},
             }
         },
-        415: {"model": FailureBody, "description": "Files of this format cannot be translated"},
+        **failures(FailureBody, 404, 415),
     },
 )
 async def submit_document(  # noqa: PLR0913, PLR0917  # one parameter for each thing it is handed

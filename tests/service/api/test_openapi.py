@@ -19,14 +19,12 @@ OPERATIONS = [
 ]
 
 
-SCHEMA = schemathesis.openapi.from_dict(DESCRIPTION)
-
-
 @pytest.fixture
 def schema(tmp_path) -> schemathesis.BaseSchema:
     """The routes of an app of its own, for Schemathesis ends it after the test."""
-    SCHEMA.app = create_app(Settings(data=tmp_path), ShoutingModels())
-    return SCHEMA
+    schema = schemathesis.openapi.from_dict(DESCRIPTION)
+    schema.app = create_app(Settings(data=tmp_path), ShoutingModels())
+    return schema
 
 
 def test_description_is_valid():
