@@ -70,11 +70,16 @@ def _ask(template: Template, cue: str) -> None:
     line_end = "\r\n" if "\r\n" in cue else "\n"
     head, core, tail = edges(cue[overrides.end() :])
     template.keep(head)
+    lines = core.replace("\r\n", "\n")
     template.ask(
-        core.replace("\r\n", "\n"),
+        lines,
         markup=markup_of(core),
         split="nonewlines",
-        # A blank line would end the cue.
-        restore=lambda translation: _LINE_ENDS.sub(line_end, translation),
+        # A blank line could end the cue, unless it has one already.
+        restore=lambda translation: (
+            translation.replace("\n", line_end)
+            if _LINE_ENDS.sub("\n", lines) != lines
+            else _LINE_ENDS.sub(line_end, translation)
+        ),
     )
     template.keep(tail)
