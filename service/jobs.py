@@ -87,6 +87,8 @@ class _Failed(Exception):
 class Jobs:
     """Runs jobs of the kinds that `register` names, a few at a time; any thread may use it.
 
+    Only one at a time may be at work in a process, for DBOS is global.
+
     Args:
         folder: Where the default database lies and the lock that keeps other processes out.
         database: URL of another database, or empty.

@@ -24,6 +24,9 @@ _LINE_ENDS = "\n\r\v\f\x1c-\x1e\x85\u2028\u2029"
 _LINES = re.compile(f"[{_LINE_ENDS}]+")
 _BLANK_LINES = re.compile(rf"(?:(?:\r\n|[{_LINE_ENDS}])[^\S{_LINE_ENDS}]*){{2,}}")
 _LINE_END = re.compile(f"[{_LINE_ENDS}]")
+_WIDE_SPACE = re.compile(r"[^\S\x00-\x7f]")
+# Read in the place of what is masked: of a script without initials, which end no sentence.
+_LETTER = "\u6f22"
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _CLAUSE_ENDS = re.compile("(?<=[,;:)\uff0c\uff1b\uff1a\u3001\u2013\u2014])")
 _SPACES = re.compile(r"(?<=\s)(?=\S)")
@@ -93,7 +96,8 @@ def _sentences(line: str, language: str, split: SplitMode) -> Iterator[str]:
         yield line
         return
     # Only the lengths of what it returns are used: the characters are ours in any case.
-    read = _SURROGATES.sub("\ufffd", line).replace(ATOM, "X")
+    # White space beyond ASCII makes sentencex 1.0 panic behind an initial, as in "X\u00a0.".
+    read = _WIDE_SPACE.sub(" ", _SURROGATES.sub("\ufffd", line).replace(ATOM, _LETTER))
     start = 0
     for sentence in sentencex.segment(language, _LINE_END.sub(" ", read)):
         yield line[start : start + len(sentence)]

@@ -59,7 +59,11 @@ def settings_with(tiny_bundle, tmp_path_factory) -> Callable[..., Settings]:
     return build
 
 
-@pytest.fixture(scope="session")
+# Not longer than a module, for DBOS is global in a process: of two servers with jobs the second has
+# them all.
+
+
+@pytest.fixture(scope="module")
 def server(settings_with) -> Iterator[str]:
     """The address of a server that anyone may use."""
     with serving(settings_with()) as url:
@@ -79,7 +83,7 @@ class KeyedServer:
         return key
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def keyed_server(settings_with) -> Iterator[KeyedServer]:
     """A server that nobody may use without a key."""
     settings = settings_with(keys="required")

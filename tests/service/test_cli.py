@@ -477,7 +477,7 @@ def test_serve_has_a_flag_for_each_setting(run):
 
 
 def test_limits_of_flags_are_those_of_requests():
-    limits = RequestLimits(1, 1, 1, 1, 1, 1)
+    limits = RequestLimits(1, 1, 1, 1, 1, 1, 1)
 
     assert (limits.max_penalty, limits.max_ngram) == (flags.MAX_PENALTY, flags.MAX_NGRAM)
 

@@ -12,6 +12,7 @@ from service.engine.worker import MakeBatch
 
 GREEDY = SearchOptions(width=1)
 BEAM = SearchOptions(width=2)
+VOCABULARY_SIZE = 200
 
 
 class CopyingModel:
@@ -69,6 +70,7 @@ class CopyingBatch:
         parents = [self._rows[parent] for parent in parents_NK.ravel().tolist()]
         following = [[*source, EOS][min(place, len(source))] for source, place in parents]
         self._rows = [(source, place + 1) for source, place in parents]
+        candidates = min(candidates, VOCABULARY_SIZE)  # all of them may be asked for
         others = range(98, 98 + candidates - 1)
         scores_NKC = np.array(
             [model.score, *(50 * model.score - i for i in range(len(others)))], np.float32

@@ -105,3 +105,12 @@ def test_long_word_is_split_anywhere_but_before_a_combining_mark():
     found = segment("abc\u0301def", "de", at_most(5))
 
     assert found.sentences == ("ab", "c\u0301def")
+
+
+@pytest.mark.parametrize("space", "\u00a0\u202f\u2009\u3000")
+def test_wide_space_behind_an_initial_is_like_any_other(space):
+    text = f"Herr X{space}. Er kommt."
+
+    found = segment(text, "de", lambda _: True)
+
+    assert found.join(found.sentences) == text
