@@ -98,17 +98,32 @@ def create_app(settings: Settings, library: Library | None = None) -> FastAPI:
         lifespan=partial(_lifespan, settings.drain_seconds),
     )
     app.openapi = partial(description.describe, app)  # type: ignore[method-assign]  # FastAPI's way
-    app.state.library = library or _library(settings)
+    _add_state(app, settings, library or _library(settings))
+    _add_middleware(app, settings)
+    unrouted = Unrouted(RENDERS)
+    app.add_exception_handler(HTTPException, unrouted)
+    app.add_exception_handler(Exception, unrouted)
+    for part in (native, cards, deepl, libretranslate, apertium, documents, operations):
+        app.include_router(part.router)
+    _add_pages(app)
+    return app
+
+
+def _add_state(app: FastAPI, settings: Settings, library: Library) -> None:
+    app.state.library = library
     app.state.intake = Intake()
     app.state.limits = _limits(settings)
     app.state.store = Store(settings.data_folder, settings.database_url)
     app.state.glossaries = Glossaries(app.state.store, _glossary_limits(settings))
     app.state.access = _access(settings, app.state.store)
     app.state.jobs = _jobs(settings)
-    app.state.documents = _documents(settings, app.state.library, app.state.jobs)
+    app.state.documents = _documents(settings, library, app.state.jobs)
     app.state.suggestions = (
         Suggestions(settings.data_folder) if settings.suggestions == "on" else None
     )
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
     # The last one added is the first one entered.
     app.add_middleware(
         BodyLimit,
@@ -121,18 +136,6 @@ def create_app(settings: Settings, library: Library | None = None) -> FastAPI:
     app.add_middleware(PageHeaders)
     app.add_middleware(deepl.TraceId)
     app.add_middleware(RequestLog)
-    unrouted = Unrouted(RENDERS)
-    app.add_exception_handler(HTTPException, unrouted)
-    app.add_exception_handler(Exception, unrouted)
-    app.include_router(native.router)
-    app.include_router(cards.router)
-    app.include_router(deepl.router)
-    app.include_router(libretranslate.router)
-    app.include_router(apertium.router)
-    app.include_router(documents.router)
-    app.include_router(operations.router)
-    _add_pages(app)
-    return app
 
 
 def _limits(settings: Settings) -> RequestLimits:
