@@ -93,7 +93,7 @@ def keyed_server(settings_with) -> Iterator[KeyedServer]:
     store.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def engine(tiny_bundle) -> Iterator[Callable[[str, str, str], str]]:
     """What the engine itself makes of a text: the arguments are text, source and target."""
     pairs = [("de", "en"), ("en", "de")]
