@@ -183,7 +183,7 @@ def _access(settings: Settings, store: Store) -> Access:
 
 def _jobs(settings: Settings) -> Jobs:
     url = settings.database.get_secret_value() if settings.database else ""
-    return Jobs(settings.data_folder, url, settings.max_running_jobs)
+    return Jobs(settings.data_folder, url)
 
 
 def _documents(settings: Settings, library: Library, jobs: Jobs) -> Documents:
@@ -193,6 +193,7 @@ def _documents(settings: Settings, library: Library, jobs: Jobs) -> Documents:
         max_segments=settings.max_file_segments,
         max_documents=settings.max_documents,
         keep_seconds=settings.keep_documents_seconds,
+        max_running=settings.max_running_jobs,
     )
     return Documents(DocumentFiles(settings.data_folder / "documents"), library, jobs, limits)
 

@@ -30,6 +30,8 @@ class DocumentLimits:
     """Kept at a time, of all owners."""
     keep_seconds: float
     """Since the document was last worked on."""
+    max_running: int = 2
+    """Translated at a time."""
 
 
 @dataclass(frozen=True, slots=True)

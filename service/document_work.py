@@ -64,7 +64,7 @@ class DocumentWork:
                 translations = _translate(models, record, segments, terms, check)
         self._files.keep_translations(id, chunk, translations)
 
-    def finish(self, id: str, results: Sequence[None]) -> None:
+    def finish(self, id: str, results: Sequence[None], check: Callable[[], None]) -> None:
         """Put the translations in the places of their segments."""
         record, upload = self._record(id), self._files.upload(id)
         draft = FORMATS_BY_NAME[record.format].parse(upload, record.options)

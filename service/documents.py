@@ -107,7 +107,7 @@ class Documents:
         self._library = library
         self._jobs = jobs
         self._limits = limits
-        jobs.register(KIND, DocumentWork(files, library))
+        jobs.register(KIND, DocumentWork(files, library), limits.max_running)
 
     async def submit(
         self, upload: Upload, charge: Callable[[int], object] = lambda characters: None

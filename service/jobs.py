@@ -30,7 +30,8 @@ JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 
 FORMAT = "1"
 """DBOS goes on only with jobs of the same: to be raised when the steps of `_run` change."""
-QUEUE = "jobs"
+FIRST_KIND, FIRST_QUEUE = "document", "jobs"
+"""Documents were there before other kinds, and theirs wait in a queue of an older name."""
 POLLING_SECONDS = 0.1
 """How often DBOS looks for new jobs: each costs it a query of a millisecond."""
 DATABASE, LOCK = "jobs.sqlite", "jobs.lock"
@@ -55,8 +56,8 @@ class Work(Protocol):
         Calls `check` between its parts, and lets through what that raises.
         """
 
-    def finish(self, id: str, results: Sequence[Any]) -> None:
-        """Put the chunks together."""
+    def finish(self, id: str, results: Sequence[Any], check: Callable[[], None]) -> None:
+        """Put the chunks together; calls `check` as `run` does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +88,19 @@ class _Failed(Exception):
 class Jobs:
     """Runs jobs of the kinds that `register` names, a few at a time; any thread may use it.
 
-    Only one at a time may be at work in a process, for DBOS is global.
+    Each kind has a queue of its own: a long job keeps no other kind waiting. Only one `Jobs` at a
+    time may be at work in a process, for DBOS is global.
 
     Args:
         folder: Where the default database lies and the lock that keeps other processes out.
         database: URL of another database, or empty.
-        max_running: Jobs that are worked on at a time.
     """
 
-    def __init__(self, folder: Path, database: str = "", max_running: int = 2) -> None:
+    def __init__(self, folder: Path, database: str = "") -> None:
         self._folder = folder
         self._database = database
-        self._max_running = max_running
         self._work: dict[str, Work] = {}
+        self._max_running: dict[str, int] = {}
         self._launching = threading.Lock()
         self._dbos: type[DBOS] | None = None
         self._lock_file: IO[bytes] | None = None
@@ -108,9 +109,14 @@ class Jobs:
         self._given_up: set[str] = set()
         self._closing = threading.Event()
 
-    def register(self, kind: str, work: Work) -> None:
-        """Tell what jobs of a kind do, before any job can be at work."""
+    def register(self, kind: str, work: Work, max_running: int = 2) -> None:
+        """Tell what jobs of a kind do, before any job can be at work.
+
+        Args:
+            max_running: Jobs of the kind that are worked on at a time.
+        """
         self._work[kind] = work
+        self._max_running[kind] = max_running
 
     def resume(self) -> None:
         """Go on, in the background, with what was left unfinished, if there may be any."""
@@ -128,7 +134,7 @@ class Jobs:
 
         dbos = self._launched()
         with SetWorkflowID(id):
-            dbos.enqueue_workflow(QUEUE, self._workflow, kind, id)
+            dbos.enqueue_workflow(_queue(kind), self._workflow, kind, id)
 
     def status(self, id: str) -> JobStatus | None:
         """Return how far a job is, or None if there is none."""
@@ -226,12 +232,13 @@ class Jobs:
             run = self._run_for(DBOS)
             self._workflow = DBOS.workflow(name="job", max_recovery_attempts=None)(run)
             DBOS.launch()
-            DBOS.register_queue(
-                QUEUE,
-                worker_concurrency=self._max_running,
-                polling_interval_sec=POLLING_SECONDS,
-                on_conflict="always_update",
-            )
+            for kind, max_running in self._max_running.items():
+                DBOS.register_queue(
+                    _queue(kind),
+                    worker_concurrency=max_running,
+                    polling_interval_sec=POLLING_SECONDS,
+                    on_conflict="always_update",
+                )
         except Exception:
             log.exception("jobs cannot be kept")
             DBOS.destroy(destroy_registry=True)
@@ -269,7 +276,7 @@ class Jobs:
                 self._check(id)
                 dbos.set_event("progress", [sum(sizes[:chunk]), sum(sizes)])
                 results.append(step("chunk", partial(self._run_chunk, work, id, chunk)))
-            step("finish", lambda: work.finish(id, results))
+            step("finish", lambda: work.finish(id, results, lambda: self._check(id)))
         except _Failed as failure:
             return failure.outcome
         dbos.set_event("progress", [sum(sizes), sum(sizes)])
@@ -286,6 +293,10 @@ class Jobs:
     def _check(self, id: str) -> None:
         if self._closing.is_set() or id in self._given_up:
             raise _Abandoned
+
+
+def _queue(kind: str) -> str:
+    return FIRST_QUEUE if kind == FIRST_KIND else f"{FIRST_QUEUE}-{kind}"
 
 
 def _outcome(id: str, call: Callable[[], Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ class InlineJobs:
         self._statuses: dict[str, JobStatus] = {}
         self._kinds: dict[str, str] = {}
 
-    def register(self, kind: str, work: Work) -> None:
+    def register(self, kind: str, work: Work, max_running: int = 2) -> None:
         self._work[kind] = work
 
     def submit(self, kind: str, id: str) -> None:
@@ -34,7 +34,7 @@ class InlineJobs:
                 self._statuses[id] = JobStatus("running", sum(sizes[:chunk]), sum(sizes))
                 self.before_chunk()
                 results.append(work.run(id, chunk, lambda: None))
-            work.finish(id, results)
+            work.finish(id, results, lambda: None)
         except ServiceError as failure:
             status = JobStatus("failed", 0, sum(sizes), failure.code, str(failure))
         else:

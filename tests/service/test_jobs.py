@@ -33,7 +33,7 @@ class Counting:
             check()
         return chunk
 
-    def finish(self, id: str, results: list[int]) -> None:
+    def finish(self, id: str, results: list[int], check) -> None:
         self.finished[id] = results
 
     def await_chunk(self, id: str, chunk: int) -> None:
@@ -66,6 +66,7 @@ def jobs(work, folder):
     """One for all tests, for it takes a second to launch."""
     jobs = Jobs(folder)
     jobs.register("count", work)
+    jobs.register("long", work, max_running=1)
     yield jobs
     jobs.close()
 
@@ -152,6 +153,22 @@ def test_queued_job_can_be_forgotten(jobs, work):
     for id in ("first", "second"):
         await_state(jobs, id, "done")
     assert work.ran["third", 0] == 0
+
+
+def test_each_kind_has_a_queue_of_its_own(jobs, work):
+    work.may_end.clear()
+    for id in ("long-1", "long-2"):
+        jobs.submit("long", id)
+    work.await_chunk("long-1", 0)
+
+    jobs.submit("count", "short")
+    work.await_chunk("short", 0)
+    assert jobs.status("long-2").state == "queued"
+    assert "short" not in jobs.ids("long")
+    work.may_end.set()
+
+    for id in ("short", "long-1", "long-2"):
+        await_state(jobs, id, "done")
 
 
 def test_unknown_job_has_no_status(jobs):
