@@ -73,8 +73,8 @@ RENDERS: dict[str, Render] = {
 """Who answers for a path that no route has: each dialect for the paths that begin as its own."""
 
 
-UPLOADS = {"/v1/documents", "/v2/document", "/translate_file"}
-"""Paths of all dialects to which files are sent."""
+DOCUMENT_PATHS = ("/v1/documents", "/v2/document", "/translate_file")
+"""Of all dialects, those to which documents are sent."""
 FORM_BYTES = 65_536
 """What the form around a file may add to it."""
 
@@ -126,16 +126,17 @@ def _add_state(app: FastAPI, settings: Settings, library: Library) -> None:
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     # The last one added is the first one entered.
     app.add_middleware(
-        BodyLimit,
-        max_bytes=settings.max_body_bytes,
-        max_upload_bytes=settings.max_file_bytes + FORM_BYTES,
-        uploads=UPLOADS,
+        BodyLimit, max_bytes=settings.max_body_bytes, uploads=_upload_limits(settings)
     )
     app.add_middleware(Settlement)
     _let_pages_call(app, settings.origins)
     app.add_middleware(PageHeaders)
     app.add_middleware(deepl.TraceId)
     app.add_middleware(RequestLog)
+
+
+def _upload_limits(settings: Settings) -> dict[str, int]:
+    return dict.fromkeys(DOCUMENT_PATHS, settings.max_file_bytes + FORM_BYTES)
 
 
 def _limits(settings: Settings) -> RequestLimits:

@@ -7,7 +7,7 @@ dialect's `render` is called once; the headers that all dialects owe are added t
 
 import logging
 from asyncio import CancelledError
-from collections.abc import Callable, Container, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -177,15 +177,12 @@ class BodyLimit:
     admit to be too large is refused before the first byte.
 
     Args:
-        uploads: paths to which files are sent, which have a limit of their own.
+        uploads: the limit of each path to which files are sent.
     """
 
-    def __init__(
-        self, app: ASGIApp, max_bytes: int, max_upload_bytes: int, uploads: Container[str]
-    ) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, uploads: Mapping[str, int]) -> None:
         self._app = app
         self._max_bytes = max_bytes
-        self._max_upload_bytes = max_upload_bytes
         self._uploads = uploads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -195,8 +192,7 @@ class BodyLimit:
             return
         lengths = [value for name, value in scope["headers"] if name == b"content-length"]
         declared = max((int(value) for value in lengths if value.isdigit()), default=0)
-        is_upload = scope["path"] in self._uploads
-        max_bytes = self._max_upload_bytes if is_upload else self._max_bytes
+        max_bytes = self._uploads.get(scope["path"], self._max_bytes)
         size_bytes = 0
 
         async def receive_within_limit() -> Message:
