@@ -207,12 +207,13 @@ def test_lines_that_never_agree_have_an_interval_of_nothing():
     assert (bleu.score, bleu.interval) == (0.0, 0.0)
 
 
-def test_score_whose_interval_sacrebleu_cannot_tell_has_none():
-    hypotheses, references = ["a", "b", "c d e f"], ["x", "y", "c d e f"]
+def test_resamples_of_which_some_score_nothing_have_an_interval():
+    # sacreBLEU 2.6 itself fails here: it cannot average its own scores
+    hypotheses, references = ["a"] * 2, ["b", "a"]
 
-    chrf = score(hypotheses, [references], "en", ["chrf"], resamples=100)
+    [chrf] = score(hypotheses, [references], "en", ["chrf"], resamples=1000)
 
-    assert chrf == score(hypotheses, [references], "en", ["chrf"])
+    assert chrf.interval == 50.0
 
 
 def test_tokenised_lines_of_differing_counts_are_refused():

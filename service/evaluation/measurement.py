@@ -1,0 +1,101 @@
+"""Translate a test set with a model and score the outcome."""
+
+import dataclasses
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from service.engine import AnyTranslator, FinishReason, TranslationOptions
+from service.evaluation.scorers import ALL_METRICS, MetricName, make_scorer
+from service.evaluation.scores import Metric, score
+from service.evaluation.task import check_counts
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model did on a test set, and how fast."""
+
+    model: str
+    """NAME/VERSION of the bundle."""
+    beam: int
+    length_penalty: float
+    no_repeat_ngram: int
+    coverage_penalty: float
+    metrics: list[Metric]
+    hypotheses: list[str]
+    """One line for each source line, in order."""
+    truncated: int
+    """Translations that were cut at the token limit."""
+    stopped: int
+    """Translations that were stopped because they only repeated themselves."""
+    seconds: float
+    """Time of translating, without that of scoring."""
+
+    @property
+    def sentences(self) -> int:
+        """Number of source lines, however many sentences each of them held."""
+        return len(self.hypotheses)
+
+    @property
+    def sentences_per_second(self) -> float:
+        """Source lines translated in a second."""
+        return self.sentences / self.seconds
+
+    def fields(self) -> dict[str, object]:
+        """Return everything but the hypotheses, for JSON."""
+        fields = dataclasses.asdict(self)
+        del fields["hypotheses"]
+        return fields | {
+            "sentences": self.sentences,
+            "sentences_per_second": self.sentences_per_second,
+        }
+
+
+def evaluate(
+    translator: AnyTranslator,
+    source: Iterable[str],
+    references: Sequence[Sequence[str]],
+    options: TranslationOptions,
+    on_progress: Callable[[int], None] = lambda done: None,
+    metrics: Sequence[MetricName] = ALL_METRICS,
+) -> Evaluation:
+    """Translate every source line and score the outcome.
+
+    Blocks until all is done. Counts are compared before anything is translated.
+
+    Args:
+        on_progress: Told the number of finished lines after each of them.
+
+    Raises:
+        InvalidRequest: as for `score`.
+    """
+    lines = list(source)
+    check_counts(len(lines), "source lines", references)
+    make_scorer("bleu", translator.target)  # a missing tokenizer must not show up an hour later
+    hypotheses: list[str] = []
+    reasons: Counter[FinishReason] = Counter()
+    started = time.perf_counter()
+    for translation in translator.translate_all(lines, options):
+        hypotheses.append(_one_line(translation.text))
+        reasons[translation.finish_reason] += 1
+        on_progress(len(hypotheses))
+    seconds = time.perf_counter() - started
+    beam, penalty = options.beam, options.length_penalty
+    return Evaluation(
+        model=translator.model,
+        beam=translator.defaults.beam if beam is None else beam,
+        length_penalty=translator.defaults.length_penalty if penalty is None else penalty,
+        no_repeat_ngram=options.no_repeat_ngram,
+        coverage_penalty=options.coverage_penalty,
+        metrics=score(hypotheses, references, translator.target, metrics),
+        hypotheses=hypotheses,
+        truncated=reasons["length"],
+        stopped=reasons["repetition"],
+        seconds=seconds,
+    )
+
+
+def _one_line(text: str) -> str:
+    # A line break that a model spells out would shift all lines after it.
+    return " ".join(text.splitlines())

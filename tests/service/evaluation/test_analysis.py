@@ -1,0 +1,116 @@
+import random
+from dataclasses import replace
+
+import pytest
+
+from service.errors import InvalidRequest
+from service.evaluation import Task, analyse
+from tests.sacrebleu_command import METRICS, compare_by_sacrebleu, score_by_sacrebleu
+
+SENTENCE = "the a cat Dog sits, on under table. it's 5.7% (falls) “now” über vote"
+WORDS = SENTENCE.split()
+
+
+def edited(lines, seed, share):
+    """Lines in which a share of the words is another, lost, or moved to the end."""
+    chance = random.Random(seed)
+    changed = []
+    for line in lines:
+        words = []
+        for word in line.split():
+            kind = chance.random() / share
+            words += [word] if kind > 1 else [chance.choice(WORDS)] if kind > 0.5 else []
+        if chance.random() < share:
+            words = words[2:] + words[:2]
+        changed.append(" ".join(words))
+    return changed
+
+
+chance = random.Random(7)
+REFERENCE = [" ".join(chance.choices(WORDS, k=chance.randint(1, 25))) for _ in range(40)]
+TASK = Task(
+    source=[line.upper() for line in REFERENCE],
+    references=[REFERENCE, edited(REFERENCE, 1, 0.2), edited(REFERENCE, 2, 0.3)],
+    hypotheses=[*edited(REFERENCE, 3, 0.25)[:-1], ""],
+    baseline=edited(REFERENCE, 4, 0.3),
+    target="en",
+    metrics=("bleu", "chrf", "chrf++", "ter"),
+    resamples=100,
+    seed=99,
+)
+
+
+@pytest.fixture(scope="module")
+def analysis():
+    return analyse(replace(TASK, paired="both"))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_scores_signatures_and_intervals_are_those_of_the_sacrebleu_command(
+    metric, tmp_path, analysis
+):
+    arguments = [*METRICS[metric], "--confidence", "--confidence-n", "100"]
+    [told] = score_by_sacrebleu(
+        tmp_path, TASK.hypotheses, TASK.references, *arguments, seed=99
+    ).values()
+
+    [found] = [each for each in analysis.metrics if each.metric == metric]
+
+    mean, half = told["confidence_mean"], told["confidence_var"]
+    assert (found.name, found.signature) == (told["name"], told["signature"])
+    assert found.score == pytest.approx(told["score"], abs=1e-6)
+    assert found.interval == pytest.approx((mean - half, mean + half), abs=1e-5)
+
+
+def test_details_of_bleu_are_those_of_the_sacrebleu_command(tmp_path, analysis):
+    told = score_by_sacrebleu(tmp_path, TASK.hypotheses, TASK.references)["BLEU"]
+
+    details = analysis.metrics[0].details
+
+    precisions = "/".join(f"{precision:.1f}" for precision in details.precisions)
+    assert told["verbose_score"] == (
+        f"{precisions} (BP = {details.brevity_penalty:.3f} ratio = {details.ratio:.3f} "
+        f"hyp_len = {details.hypothesis_length} ref_len = {details.reference_length})"
+    )
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_paired_bootstrap_is_that_of_the_sacrebleu_command(metric, tmp_path, analysis):
+    (other, own), signature = compare_by_sacrebleu(
+        *(tmp_path, TASK.hypotheses, TASK.baseline, TASK.references, metric),
+        *("--paired-bs", "--paired-bs-n", "100"),
+        seed=99,
+    )
+
+    [found] = [each for each in analysis.comparison if each.metric == metric]
+    test = found.tests[0]
+
+    baseline_score, mean, half = map(float, other[:3])
+    interval = (mean - half, mean + half)
+    assert found.baseline_score == pytest.approx(baseline_score, abs=1e-6)
+    assert found.baseline_interval == pytest.approx(interval, abs=1e-5)
+    assert found.delta == pytest.approx(float(own[0]) - baseline_score, abs=2e-6)
+    assert (test.test, test.samples, test.signature) == ("paired_bootstrap", 100, signature)
+    assert f"{test.p_value:.4f}" == own[3]
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_approximate_randomisation_is_that_of_the_sacrebleu_command(metric, tmp_path, analysis):
+    (_, own), signature = compare_by_sacrebleu(
+        *(tmp_path, TASK.hypotheses, TASK.baseline, TASK.references, metric, "--paired-ar"),
+        seed=99,
+    )
+
+    [found] = [each for each in analysis.comparison if each.metric == metric]
+    test = found.tests[1]
+
+    assert (test.test, test.samples, test.signature) == (
+        *("approximate_randomisation", 10_000),
+        signature,
+    )
+    assert f"{test.p_value:.4f}" == own[3]
+
+
+def test_differing_counts_of_the_baseline_are_refused():
+    with pytest.raises(InvalidRequest, match="the baseline has 1 lines for 40 hypotheses"):
+        analyse(replace(TASK, baseline=["a"]))
