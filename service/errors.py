@@ -9,6 +9,7 @@
         InvalidDocument          invalid_document      400
         UnsupportedFormat        unsupported_format    415
         NotFound                 not_found             404
+          UnknownModel           unknown_model         404
         MethodNotAllowed         method_not_allowed    405
       Unauthorized               unauthorized          401
         KeyRequired              key_required          401
@@ -16,6 +17,7 @@
       RateLimited                rate_limited          429
       QuotaExceeded              quota_exceeded        429
       NotReady                   not_ready             409
+      UnusableModel              unusable_model        409
       Overloaded                 overloaded            503
       StoreUnavailable           store_unavailable     503
       DeadlineExceeded           deadline_exceeded     504
@@ -95,6 +97,12 @@ class NotFound(InvalidRequest):
     status = 404
 
 
+class UnknownModel(NotFound):
+    """There is no model of this name, or not this version of it."""
+
+    code = "unknown_model"
+
+
 class MethodNotAllowed(InvalidRequest):
     """The path does not have this method; the header `Allow` names those it has."""
 
@@ -152,6 +160,18 @@ class NotReady(ServiceError):
     code = "not_ready"
     status = 409
     retry_after_seconds = 1
+
+
+class UnusableModel(ServiceError):
+    """The bundle of this version of a model is damaged, or does not run here."""
+
+    code = "unusable_model"
+    status = 409
+
+    def __init__(self, identity: str, reason: str) -> None:
+        super().__init__(f"the model {identity} cannot be used: {reason}")
+        self.reason = reason
+        """Without the name."""
 
 
 class Overloaded(ServiceError):

@@ -46,15 +46,20 @@ def publish_damaged(origin: Bundle, root: Path, version: int, *, name: str = "ti
     return folder
 
 
-def hold_back(folder: Path) -> Callable[[], None]:
-    """Let whoever opens a bundle wait; return what ends that, once somebody does wait."""
+def hold_back(folder: Path) -> Callable[..., None]:
+    """Let whoever opens a bundle wait; return what ends that, once somebody does wait.
+
+    It may be given what to do meanwhile.
+    """
     manifest = folder / MANIFEST
     text = manifest.read_text(encoding="utf-8")
     manifest.unlink()
     os.mkfifo(manifest)
 
-    def let_go() -> None:
-        manifest.write_text(text, encoding="utf-8")
+    def let_go(meanwhile: Callable[[], object] = lambda: None) -> None:
+        with manifest.open("w", encoding="utf-8") as stream:
+            meanwhile()
+            stream.write(text)
 
     return let_go
 

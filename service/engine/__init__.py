@@ -3,10 +3,12 @@
 It knows neither HTTP nor settings; whoever opens it hands it numbers.
 
     Library.hold() -> Models.find(source, target) -> Translator.translate(text) -> Translation
+    Library.lend(name, version) -> Models, of this version alone
 """
 
 from service.engine.detector import Detection, Detector
 from service.engine.hypothesis import FinishReason, SearchOptions
+from service.engine.identity import parse_model
 from service.engine.languages import closest, is_same_language
 from service.engine.library import Library
 from service.engine.markup import Markup, visible
@@ -66,5 +68,6 @@ __all__ = [
     "find_tags",
     "is_same_language",
     "open_translator",
+    "parse_model",
     "visible",
 ]

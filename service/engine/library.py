@@ -7,22 +7,30 @@ is unloaded when its last holder has gone. A bundle that cannot be loaded change
 
 One thread loads, swaps and unloads. Whoever translates holds a `Models`, which never
 changes, so one request is served by one version of each model.
+
+Besides, a version may be lent that does not serve: it is loaded for who asked for it, yields
+to all that serve, and is unloaded some seconds after it was given back.
 """
 
 import logging
+import math
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 
+from models.bundle import find_bundles
 from service import metrics
 from service.engine.device import choose_device
+from service.engine.loading import load
+from service.engine.loans import Key, Loan, Loans, step_back
 from service.engine.model import EngineOptions, Model, ModelDescription
 from service.engine.registry import Models, close_all
 from service.engine.shelf import Shelf
-from service.errors import Overloaded
+from service.errors import Overloaded, UnknownModel
 
 log = logging.getLogger(__name__)
 
@@ -33,22 +41,31 @@ _UNLOAD_SECONDS = 10.0
 class Library:
     """Holds the models of a folder ready for use; `start` begins to load them.
 
-    Any thread may use it, and nothing but `close` blocks.
+    Any thread may use it, and nothing but `lend` and `close` blocks.
 
     Args:
         reload_seconds: how often to look whether the folder has changed; 0 for only when told.
+        linger_seconds: how long a version that was lent stays loaded after that.
 
     Raises:
         CannotRun: the device of the options cannot be had.
     """
 
     def __init__(
-        self, root: Path, options: EngineOptions = EngineOptions(), *, reload_seconds: float = 0.0
+        self,
+        root: Path,
+        options: EngineOptions = EngineOptions(),
+        *,
+        reload_seconds: float = 0.0,
+        linger_seconds: float = 20.0,
     ) -> None:
         # Once: `auto` must not become another device while models serve.
-        device = choose_device(options.device)
-        self._shelf = Shelf(root, replace(options, device=device))
-        self._reload_seconds = reload_seconds
+        self._options = replace(options, device=choose_device(options.device))
+        self._root = root
+        self._shelf = Shelf(root, self._options)
+        self._reload_seconds = reload_seconds or math.inf
+        self._next_look = math.inf
+        self._loans = Loans(linger_seconds)
         # A handler of signals may interrupt its own thread while that has the lock.
         self._changed = threading.Condition(threading.RLock())
         self._current: Models | None = None
@@ -96,6 +113,47 @@ class Library:
         finally:
             self._release(models)
 
+    @contextmanager
+    def lend(self, name: str, version: int | str | None = None) -> Iterator[Models]:
+        """Lend one version of one model, whether it serves or not; wait until it is loaded.
+
+        It works until the context ends, whatever serves meanwhile.
+
+        Args:
+            version: the one that serves if not given.
+
+        Raises:
+            Overloaded: the models are still being loaded, or being unloaded.
+            UnknownModel: there is no such bundle.
+            UnusableModel: it cannot be loaded.
+        """
+        loan = self._borrow(self.identify(name, version))
+        try:
+            yield loan.models.result()
+        finally:
+            with self._changed:
+                self._loans.give_back(loan)
+                self._changed.notify_all()
+
+    def identify(self, name: str, version: int | str | None = None) -> Key:
+        """Return the name and the version that `lend` would lend now, without loading it.
+
+        Raises:
+            Overloaded: the models are still being loaded, or being unloaded.
+            UnknownModel: there is no such bundle.
+        """
+        with self._changed:
+            self._check_open()
+            assert self._current is not None
+            serving = dict(_key(model) for model in self._current.loaded)
+            loaded = {_key(model) for model in self._loaded}
+        if version is None and name in serving:
+            return name, serving[name]
+        known = {*loaded, *self._folders()}
+        if version is not None and (name, str(version)) in known:
+            return name, str(version)
+        raise UnknownModel(_what_there_is(name, version, known))
+
     def troubles(self) -> list[str]:
         """Return why texts are not accepted; empty if they are."""
         if self._is_closed:
@@ -140,6 +198,7 @@ class Library:
         except Exception as failure:  # noqa: BLE001  # whatever it is, those who wait must hear of it
             self.started.set_exception(failure)
         else:
+            self._next_look = monotonic() + self._reload_seconds
             self.started.set_result(None)
             while not self._is_closed:
                 self._turn()
@@ -167,17 +226,25 @@ class Library:
     def _await_work(self) -> bool:
         """Wait; return whether it is time to look at the folder."""
         with self._changed:
-            has_work = self._changed.wait_for(self._has_work, self._reload_seconds or None)
-            is_due = self._is_wanted or not has_work
-            self._is_wanted = False
+            # Not `wait_for`: how long to wait changes when something is given back.
+            while not self._has_work() and (seconds := self._seconds_to_wait()):
+                self._changed.wait(None if seconds == math.inf else seconds)
+            is_due = self._is_wanted or monotonic() >= self._next_look
+            if is_due:
+                self._is_wanted = False
+                self._next_look = monotonic() + self._reload_seconds
             return is_due and not self._is_closed
 
     def _has_work(self) -> bool:
         return self._is_closed or self._is_wanted or bool(self._unused())
 
+    def _seconds_to_wait(self) -> float:
+        look = max(0.0, self._next_look - monotonic())
+        return min(look, self._loans.seconds_left())
+
     def _unused(self) -> list[Model]:
         sets = [*self._holders, *([self._current] if self._current else [])]
-        used = {model for models in sets for model in models.loaded}
+        used = {model for models in sets for model in models.loaded} | self._loans.used()
         return [model for model in self._loaded if model not in used]
 
     def _refresh(self) -> None:
@@ -210,3 +277,67 @@ class Library:
         with self._changed:
             loaded, self._loaded = self._loaded, []
         close_all(loaded, timeout_seconds)
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise Overloaded("the models are being unloaded")
+        if self._current is None:
+            raise Overloaded("the models are being loaded")
+
+    def _borrow(self, key: Key) -> Loan:
+        with self._changed:
+            self._check_open()
+            assert self._current is not None
+            loan = self._loans.borrow(key)
+            if loan.models.running() or loan.models.done():
+                return loan
+            loan.models.set_running_or_notify_cancel()
+            # What serves comes first: what was only lent yields to it.
+            present = [each for each in (*self._current.loaded, *self._loaded) if _key(each) == key]
+            if present:
+                loan.models.set_result(Models(present[:1], self._current.detector))
+                return loan
+        name = f"lending {'/'.join(key)}"
+        threading.Thread(target=self._fetch, args=(loan,), name=name, daemon=True).start()
+        return loan
+
+    def _fetch(self, loan: Loan) -> None:
+        """Load what is to be lent, or tell all who wait for it why it is not."""
+        step_back()
+        try:
+            model = load(self._folder(loan.key), self._options)
+        except Exception as failure:  # noqa: BLE001  # whatever it is, those who wait must hear of it
+            with self._changed:
+                self._loans.drop(loan)
+            loan.models.set_exception(failure)
+            return
+        with self._changed:
+            if not self._is_closed:
+                assert self._current is not None
+                self._loaded.append(model)
+                loan.models.set_result(Models([model], self._current.detector))
+                return
+        model.close(_UNLOAD_SECONDS)
+        loan.models.set_exception(Overloaded("the models are being unloaded"))
+
+    def _folder(self, key: Key) -> Path:
+        if key not in (folders := self._folders()):
+            raise UnknownModel(f"the model {'/'.join(key)} has gone")
+        return folders[key]
+
+    def _folders(self) -> dict[Key, Path]:
+        return {(path.parent.name, path.name): path for path in find_bundles(self._root)}
+
+
+def _key(model: Model) -> Key:
+    return model.name, model.folder.name
+
+
+def _what_there_is(name: str, version: int | str | None, known: set[Key]) -> str:
+    versions = sorted((each[1] for each in known if each[0] == name), key=lambda v: (len(v), v))
+    if not versions:
+        names = ", ".join(sorted({each[0] for each in known}))
+        return f"there is no model {name}; there are {names}"
+    if version is None:
+        return f"no version of the model {name} serves; there are {', '.join(versions)}"
+    return f"the model {name} has no version {version}; it has {', '.join(versions)}"

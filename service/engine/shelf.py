@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from models.bundle import Bundle, DamagedBundle, find_bundles
+from models.bundle import DamagedBundle, find_bundles
 from service import metrics
-from service.engine.device import CannotRun
-from service.engine.model import EngineOptions, Model, open_model
-from service.errors import ServiceError
+from service.engine.loading import identity_of, load
+from service.engine.model import EngineOptions, Model
+from service.errors import UnusableModel
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class Shelf:
 
     def refused(self) -> Mapping[str, str]:
         """Return why bundles cannot be loaded, by name and version; any thread may ask."""
-        return {_identity(folder): reason for folder, reason in self._reasons.items()}
+        return {identity_of(folder): reason for folder, reason in self._reasons.items()}
 
     def choose(self, serving: Mapping[str, Model]) -> dict[str, Model]:
         """Return the models that should serve, by name: those that do, and some newly loaded.
@@ -85,23 +85,14 @@ class Shelf:
         return present
 
     def _load(self, folder: Path) -> Model | None:
+        reasons = {each: why for each, why in self._reasons.items() if each != folder}
         try:
-            model = open_model(Bundle.open(folder), self._options)
-        except (CannotRun, DamagedBundle, ServiceError) as failure:
-            self._refuse(folder, str(failure).removeprefix(f"{folder}: "), None)
-        except Exception as failure:  # noqa: BLE001  # ONNX Runtime's have no common base
-            self._refuse(folder, f"cannot be loaded: {type(failure).__name__}", failure)
-        else:
-            self._reasons = {each: why for each, why in self._reasons.items() if each != folder}
-            metrics.MODEL_LOADS.labels("loaded").inc()
-            return model
-        return None
-
-    def _refuse(self, folder: Path, reason: str, trace: Exception | None) -> None:
-        self._reasons = {**self._reasons, folder: reason}
-        metrics.MODEL_LOADS.labels("failed").inc()
-        extra = {"model": _identity(folder), "reason": reason}
-        log.warning("bundle refused", extra=extra, exc_info=trace)
+            model = load(folder, self._options)
+        except UnusableModel as refusal:
+            self._reasons = {**reasons, folder: refusal.reason}
+            return None
+        self._reasons = reasons
+        return model
 
     def _forget_all_but(self, folders: set[Path]) -> None:
         self._marks = {each: mark for each, mark in self._marks.items() if each in folders}
@@ -116,7 +107,7 @@ class Shelf:
             if model.folder not in folders_by_name[name]
         }
         for folder in sorted(gone - self._gone):
-            extra = {"model": _identity(folder)}
+            extra = {"model": identity_of(folder)}
             log.warning("bundle has gone, its model serves on", extra=extra)
         self._gone = gone
 
@@ -125,10 +116,6 @@ def _tried(folders: list[Path], found: Model | None) -> list[Path]:
     """Return those of the folders that were looked at until the model was found."""
     is_there = found is not None and found.folder in folders
     return folders[: folders.index(found.folder) + 1] if found and is_there else folders
-
-
-def _identity(folder: Path) -> str:
-    return f"{folder.parent.name}/{folder.name}"
 
 
 def _mark(folder: Path) -> _Mark:

@@ -1,3 +1,4 @@
+import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from service.engine.hypothesis import EOS, Hypothesis, SearchOptions, StepResult
 from service.engine.scheduler import Scheduler
 from service.engine.worker import MakeBatch
+from tests.events import Events
 
 GREEDY = SearchOptions(width=1)
 BEAM = SearchOptions(width=2)
@@ -88,6 +90,18 @@ class CopyingBatch:
 
     def clear(self) -> None:
         self._rows = []
+
+
+@pytest.fixture
+def events() -> Iterator[Events]:
+    """What the engine logs."""
+    events, logger = Events(), logging.getLogger("service.engine")
+    level = logger.level
+    logger.addHandler(events)
+    logger.setLevel(logging.INFO)
+    yield events
+    logger.removeHandler(events)
+    logger.setLevel(level)
 
 
 @pytest.fixture

@@ -1,6 +1,4 @@
 import asyncio
-import logging
-import queue
 import shutil
 import threading
 import weakref
@@ -13,40 +11,11 @@ from prometheus_client import REGISTRY
 from models.bundle import DamagedBundle
 from service.engine import EngineOptions, Library, Translation, open_translator
 from service.errors import Overloaded
+from tests.events import TIMEOUT_SECONDS
 from tests.versions import hold_back, publish_damaged, publish_version, weights_of
 
-TIMEOUT_SECONDS = 20
 OPTIONS = EngineOptions(device="cpu", workers=2)
 TEXTS = ["Guten Morgen. Wie geht es dir?", "Das Haus.", "Ich sehe einen Hund,\nzwei Katzen.", ""]
-
-
-class Events(logging.Handler):
-    """What the engine logs, as it comes."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.INFO)
-        self._records: queue.Queue[logging.LogRecord] = queue.Queue()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._records.put(record)
-
-    def wait_for(self, message: str) -> logging.LogRecord:
-        """Return the next record with this message; those before it are passed over."""
-        while True:
-            record = self._records.get(timeout=TIMEOUT_SECONDS)
-            if record.getMessage() == message:
-                return record
-
-
-@pytest.fixture
-def events() -> Iterator[Events]:
-    events, logger = Events(), logging.getLogger("service.engine")
-    level = logger.level
-    logger.addHandler(events)
-    logger.setLevel(logging.INFO)
-    yield events
-    logger.removeHandler(events)
-    logger.setLevel(level)
 
 
 @pytest.fixture
