@@ -55,6 +55,7 @@ MAY_IMPORT = {
     "service.entries": LEAVES | {"service.engine"},
     "service.glossaries": LEAVES | {"service.engine", "service.entries", "service.store"},
     "service.evaluation": LEAVES | {"service.engine"},
+    "service.evaluations": LEAVES | {"service.engine", "service.evaluation"},
     "service.store": LEAVES,
     "service.suggestions": LEAVES,
     "service.ledger": {"service.store"},
