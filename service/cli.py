@@ -1,4 +1,4 @@
-"""The `dragoman` command: serve, translate, evaluate, bundles, keys, healthcheck.
+"""The `dragoman` command: serve, translate, evaluate, evaluations, bundles, keys, healthcheck.
 
 Results go to stdout, everything else to stderr. Exit status: 0 done, 1 failed, 2 wrong
 usage, 130 interrupted. A failure is one sentence, without a trace.
@@ -18,36 +18,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
-from rich.table import Table
 from typer.core import TyperGroup
 
 from models.bundle import DamagedBundle
-from service import flags, key_commands
+from service import evaluation_commands, flags, key_commands
 from service.errors import ServiceError
 from service.inventory import bundle_table, inspect_bundles, score_tables
-from service.settings import Settings
+from service.local_models import open_models
 from service.terminal import (
     Arrivals,
     Lines,
     UnreadableLine,
     one_line,
     progress,
-    read_file,
     read_lines,
     show,
-    table,
     tell,
 )
 
 if TYPE_CHECKING:
-    from service.engine import Models, Translation, TranslationOptions
-    from service.evaluation import Evaluation
+    from service.engine import Translation, TranslationOptions
 
 HEALTH_TIMEOUT_SECONDS = 3.0
 """A server that has not answered by then is not ready."""
-
-EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # nothing is bound here
-"""Where to reach a server that listens on all addresses."""
 
 
 class Commands(TyperGroup):
@@ -77,6 +70,7 @@ dragoman = typer.Typer(
     rich_markup_mode="markdown",
 )
 dragoman.add_typer(key_commands.keys, name="keys")
+dragoman.add_typer(evaluation_commands.evaluations, name="evaluations")
 
 
 @dragoman.callback()
@@ -153,46 +147,7 @@ def translate(  # noqa: PLR0913, PLR0917  # one parameter for each flag
     _translate_lines((source, target), texts, options, bundles, as_json=as_json)
 
 
-@dragoman.command()
-def evaluate(  # noqa: PLR0913, PLR0917  # one parameter for each flag
-    pair: Annotated[str, typer.Option(help="Direction, such as de-en.")],
-    source: Annotated[Path, typer.Option(help="File of source lines.")],
-    reference: Annotated[list[Path], typer.Option(help="File of reference lines; repeatable.")],
-    beam: flags.Beam = None,
-    length_penalty: flags.LengthPenalty = None,
-    no_repeat_ngram: flags.NoRepeatNgram = 0,
-    coverage_penalty: flags.CoveragePenalty = 0.0,
-    hypotheses: Annotated[
-        Path | None, typer.Option(help="File to write the translations to.")
-    ] = None,
-    bundles: flags.BundleFolder = None,
-    as_json: flags.AsJson = False,
-) -> None:
-    """Translate a test set; print BLEU, chrF and TER with signatures, and the speed.
-
-    The scores equal those of the sacrebleu command for the same files.
-    """
-    languages = _languages(pair)
-    from service import engine, evaluation  # noqa: PLC0415  # ONNX Runtime, sacreBLEU: slow to start
-
-    options = engine.TranslationOptions(
-        beam=beam,
-        length_penalty=length_penalty,
-        no_repeat_ngram=no_repeat_ngram,
-        coverage_penalty=coverage_penalty,
-    )
-    lines, references = read_file(source), [read_file(path) for path in reference]
-    if hypotheses:
-        hypotheses.touch()  # a wrong path must not cost the whole evaluation
-    with _open_models(bundles) as models, progress(len(lines)) as on_progress:
-        translator = models.find(*languages)
-        result = evaluation.evaluate(translator, lines, references, options, on_progress)
-    if hypotheses:
-        _write_lines(hypotheses, result.hypotheses)
-    if as_json:
-        print(json.dumps({"pair": pair, **result.fields()}, indent=2))
-    else:
-        show(_evaluation_table(result, pair))
+dragoman.command()(evaluation_commands.evaluate)
 
 
 @dragoman.command("bundles")
@@ -220,7 +175,7 @@ def healthcheck(
     """Ask a server whether it is ready to translate; exit status 1 if not."""
     if url and not url.startswith(("http://", "https://")):
         raise typer.BadParameter("must begin with http:// or https://", param_hint="--url")
-    address = f"{url or _own_url(flags.load_settings())}".rstrip("/") + "/readyz"
+    address = f"{url or flags.own_url(flags.load_settings())}".rstrip("/") + "/readyz"
     # no proxy stands between a machine and itself
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
@@ -237,28 +192,6 @@ def healthcheck(
 def _fail(message: str, status: int = 1) -> NoReturn:
     tell(message)
     raise typer.Exit(status)
-
-
-def _own_url(settings: Settings) -> str:
-    host = EVERY_ADDRESS.get(settings.host, settings.host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
-
-
-def _open_models(folder: Path | None) -> "closing[Models]":
-    settings = flags.load_settings(bundles=folder)
-    from service import engine  # noqa: PLC0415  # ONNX Runtime: slow to start
-
-    options = engine.EngineOptions(
-        device=settings.device,
-        variant=settings.variant,
-        shortlist=settings.shortlist,
-        mode=settings.mode,
-        max_rows=settings.max_rows,
-        max_waiting_tokens=settings.max_waiting_tokens,
-        max_wait_seconds=settings.max_wait_seconds,
-        workers=settings.workers or None,
-    )
-    return closing(engine.Models.open(settings.bundles, options))
 
 
 def _readable(texts: Iterable[str] | None) -> tuple[Lines, Callable[[], bool]]:
@@ -292,7 +225,7 @@ def _translate_lines(
 
     readable, would_block = _readable(texts)
     with (
-        _open_models(bundles) as models,
+        open_models(bundles) as models,
         closing(lines.translate_lines(models, pair, readable, options, would_block)) as found,
         progress(wanted=not (texts or sys.stdout.isatty())) as on_progress,
     ):
@@ -303,41 +236,9 @@ def _translate_lines(
         raise readable.failure
 
 
-def _languages(pair: str) -> tuple[str, str]:
-    match pair.split("-"):
-        case [source, target]:
-            return source, target
-    raise typer.BadParameter("must be two languages, such as de-en", param_hint="--pair")
-
-
-def _write_lines(path: Path, lines: Iterable[str]) -> None:
-    text = "".join(f"{line}\n" for line in lines)
-    path.write_text(text, encoding="utf-8", newline="\n")
-
-
 def _rendered(translation: "Translation", *, as_json: bool) -> str:
     if not as_json:
         return one_line(translation.text)
     fields = dataclasses.asdict(translation)
     given = {name: value for name, value in fields.items() if value is not None}
     return json.dumps(given, ensure_ascii=False)
-
-
-def _evaluation_table(evaluation: "Evaluation", pair: str) -> Table:
-    search = f"beam {evaluation.beam}, length penalty {evaluation.length_penalty:g}"
-    if evaluation.no_repeat_ngram:
-        search += f", no {evaluation.no_repeat_ngram}-gram twice"
-    if evaluation.coverage_penalty:
-        search += f", coverage penalty {evaluation.coverage_penalty:g}"
-    made = table(
-        f"{evaluation.model}  {pair}  {search}",
-        *("metric", "score>", "signature"),
-        caption=(
-            f"{evaluation.sentences:,} sentences in {evaluation.seconds:.1f} s, "
-            f"{evaluation.sentences_per_second:,.1f} a second; {evaluation.truncated:,} truncated, "
-            f"{evaluation.stopped:,} stopped"
-        ),
-    )
-    for metric in evaluation.metrics:
-        made.add_row(metric.name, f"{metric.score:.2f}", metric.signature)
-    return made

@@ -4,9 +4,11 @@ Those of the search mean what the fields of a request mean; `serve` has a flag f
 """
 
 import inspect
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 from rich.markup import escape
@@ -14,6 +16,9 @@ from rich.markup import escape
 from service.settings import SECRETS, Settings
 from service.terminal import tell
 
+EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # nothing is bound here
+"""Where to reach a server that listens on all addresses."""
+SERVER, KEY = "DRAGOMAN_SERVER", "DRAGOMAN_API_KEY"
 MAX_PENALTY = 10
 """The same as in a request."""
 MAX_NGRAM = 16
@@ -55,6 +60,18 @@ Attention = Annotated[
 BundleFolder = Annotated[
     Path | None, typer.Option(help="Folder of the bundles; DRAGOMAN_BUNDLES by default.")
 ]
+Server = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help=f"Address of the server; {SERVER}, else DRAGOMAN_HOST and _PORT by default.",
+    ),
+]
+KEY_HELP = (
+    f"API key; safer in {KEY}, or in a file that {KEY}_FILE names, for every user of a machine can "
+    "read its commands."
+)
+ApiKey = Annotated[str | None, typer.Option(metavar="KEY", help=KEY_HELP)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -90,3 +107,46 @@ def load_settings(**given: object) -> Settings:
     except ValueError as failure:
         tell(str(failure))
         raise typer.Exit(2) from None
+
+
+def own_url(settings: Settings) -> str:
+    """Return the address of the server that runs on this machine by these settings."""
+    host = EVERY_ADDRESS.get(settings.host, settings.host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+
+
+def find_server(given: str | None) -> str:
+    """Return the address of a server, which is this machine's own if nothing names one.
+
+    Raises:
+        typer.BadParameter: it is no address of HTTP.
+    """
+    url = given or os.environ.get(SERVER) or own_url(load_settings())
+    if not _is_address(url):
+        message = "must be an address such as https://translate.example"
+        raise typer.BadParameter(message, param_hint="--server")
+    return url.rstrip("/")
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        has_place = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # its port is no number
+        return False
+    return has_place and parts.scheme in {"http", "https"} and url.isprintable() and " " not in url
+
+
+def find_key(given: str | None) -> str | None:
+    """Return the API key, if there is one.
+
+    Raises:
+        typer.BadParameter: no key looks like this.
+        OSError: the file that should hold it cannot be read.
+    """
+    key = given or os.environ.get(KEY)
+    if not key and (path := os.environ.get(f"{KEY}_FILE")):
+        key = Path(path).read_text(encoding="utf-8", errors="replace").strip()
+    if key and not (key.isascii() and key.isprintable() and " " not in key):
+        raise typer.BadParameter("is not an API key", param_hint="--api-key")
+    return key or None

@@ -270,10 +270,14 @@ def _spoken(name: str, given: dict[str, object]) -> str:
     return f"--{name.replace('_', '-')}" if name in given else f"{PREFIX}{name.upper()}"
 
 
+ASKING = {"server", "api_key", "api_key_file"}
+"""Names for commands that ask a server, which has no use for them."""
+
+
 def _refuse_unknown_names(settings: type[BaseSettings]) -> None:
     for variable in sorted(os.environ):
         name = variable.lower().removeprefix(PREFIX.lower())
-        if name.removesuffix("_file") in SECRETS:
+        if name.removesuffix("_file") in SECRETS or name in ASKING:
             continue
         if name != variable.lower() and name not in settings.model_fields:
             near = get_close_matches(name, settings.model_fields, n=1)

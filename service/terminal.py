@@ -20,6 +20,7 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     Task,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -143,13 +144,20 @@ def one_line(text: str) -> str:
 
 def tell(message: str, label: str = "error") -> None:
     """Write a sentence to stderr."""
-    sentence = Text.assemble((f"{label}: ", "bold red"), message)
-    Console(stderr=True, highlight=False).print(sentence, soft_wrap=True)
+    Console(stderr=True, highlight=False).print(_sentence(message, label), soft_wrap=True)
+
+
+def _sentence(message: str, label: str) -> Text:
+    return Text.assemble((f"{label}: ", "bold red"), message)
 
 
 def show(*tables: Table) -> None:
-    """Print tables to stdout."""
-    Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS, highlight=False).print(*tables)
+    """Print tables to stdout, with a line between."""
+    console = Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS, highlight=False)
+    for i, each in enumerate(tables):
+        if i:
+            console.print()
+        console.print(each)
 
 
 def table(title: str, *columns: str, caption: str | None = None) -> Table:
@@ -177,6 +185,38 @@ def table(title: str, *columns: str, caption: str | None = None) -> Table:
 class _Speed(ProgressColumn):
     def render(self, task: Task) -> Text:
         return Text(f"{task.finished_speed or task.speed or 0:,.0f} lines/s")
+
+
+class Attendance:
+    """Tells people how far a job is that runs elsewhere."""
+
+    def __init__(self, bar: Progress, task: TaskID) -> None:
+        self._bar = bar
+        self._task = task
+
+    def show(self, doing: str, done: int, total: int) -> None:
+        """Show what is being done; a total of 0 is none."""
+        self._bar.update(self._task, description=doing, completed=done, total=total or None)
+
+    def note(self, message: str) -> None:
+        """Write a sentence above the progress, or to stderr where there is no terminal."""
+        self._bar.console.print(_sentence(message, "note"), soft_wrap=True)
+
+
+@contextmanager
+def attending(doing: str) -> Iterator[Attendance]:
+    """Show how far a job is, while the context lasts."""
+    console = Console(stderr=True, highlight=False)
+    with Progress(
+        TextColumn("{task.description}"),
+        *(MofNCompleteColumn(), BarColumn(), TimeRemainingColumn(), TimeElapsedColumn()),
+        console=console,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+        disable=not console.is_terminal,
+    ) as bar:
+        yield Attendance(bar, bar.add_task(doing, total=None))
 
 
 @contextmanager

@@ -106,6 +106,13 @@ def test_file_of_a_secret_that_cannot_be_read_is_named(monkeypatch, tmp_path):
         Settings.load()
 
 
+@pytest.mark.parametrize("name", ["SERVER", "API_KEY", "API_KEY_FILE"])
+def test_names_for_commands_that_ask_a_server_are_known(monkeypatch, name):
+    monkeypatch.setenv(f"DRAGOMAN_{name}", "any")
+
+    assert Settings.load() == Settings()
+
+
 def test_only_secrets_may_be_in_files(monkeypatch):
     monkeypatch.setenv("DRAGOMAN_PORT_FILE", "port")
 
