@@ -2,39 +2,44 @@
 
     submit -> queued -> [ chunk, chunk, ..., finish ] -> done
 
-The job engine is DBOS, whose tables tell which jobs there are and which chunks of them are done;
-what the work is, and where its material lies, is the matter of a `Work`. DBOS is imported and
-launched with the first job, or in the background if there may be jobs from before: it takes
-seconds, and whoever only translates texts never waits for it. It knows one database in a process,
-so of all `Jobs` of a process only one may be at work at a time; and of all processes that share a
-database, only one.
+What the work is, and where its material lies, is the matter of a `Work`; `service.job_engine` keeps
+which jobs there are and which chunks of them are done. It is started with the first job, or in the
+background if there may be jobs from before: it takes seconds, and whoever only translates texts
+never waits for it.
+
+What may pass does no harm to a job: it waits while the engine of translation is overloaded, and for
+a while if the disk is full or what is kept cannot be reached. If its own progress cannot be
+recorded, it goes on from its last recorded chunk when it can be.
 """
 
-import fcntl
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from service.errors import Overloaded, ServiceError, StoreUnavailable
+from service.job_engine import JobEngine
+from service.job_folders import is_full
 
 if TYPE_CHECKING:
-    from dbos import DBOS, WorkflowStatus
+    from dbos import WorkflowStatus
 
 log = logging.getLogger(__name__)
 
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 
-FORMAT = "1"
-"""DBOS goes on only with jobs of the same: to be raised when the steps of `_run` change."""
 FIRST_KIND, FIRST_QUEUE = "document", "jobs"
 """Documents were there before other kinds, and theirs wait in a queue of an older name."""
-POLLING_SECONDS = 0.1
-"""How often DBOS looks for new jobs: each costs it a query of a millisecond."""
-DATABASE, LOCK = "jobs.sqlite", "jobs.lock"
+PATIENCE_SECONDS = 600.0
+"""How long a job waits for room on the disk."""
+FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 15.0
+"""Between tries, each pause being twice the one before."""
+REVIVING_SECONDS = 5.0
+"""How often jobs are looked for whose progress could not be recorded."""
 
 _STATES: Mapping[str, JobState] = {
     "DELAYED": "queued",
@@ -74,7 +79,7 @@ class JobStatus:
 
 
 class _Abandoned(BaseException):
-    """The job ends here, for the service does or its caller gave it up; DBOS records nothing."""
+    """Work on the job ends here, and the engine records nothing of it."""
 
 
 class _Failed(Exception):
@@ -89,25 +94,28 @@ class Jobs:
     """Runs jobs of the kinds that `register` names, a few at a time; any thread may use it.
 
     Each kind has a queue of its own: a long job keeps no other kind waiting. Only one `Jobs` at a
-    time may be at work in a process, for DBOS is global.
+    time may be at work in a process.
 
     Args:
         folder: Where the default database lies and the lock that keeps other processes out.
         database: URL of another database, or empty.
+        patience_seconds: How long a job waits for room on the disk before it fails.
     """
 
-    def __init__(self, folder: Path, database: str = "") -> None:
-        self._folder = folder
-        self._database = database
+    def __init__(
+        self, folder: Path, database: str = "", patience_seconds: float = PATIENCE_SECONDS
+    ) -> None:
+        self._engine = JobEngine(folder, database)
+        self._patience_seconds = patience_seconds
         self._work: dict[str, Work] = {}
         self._max_running: dict[str, int] = {}
         self._launching = threading.Lock()
-        self._dbos: type[DBOS] | None = None
-        self._lock_file: IO[bytes] | None = None
+        self._is_launched = False
         self._changed = threading.Condition()
         self._running: set[str] = set()
         self._given_up: set[str] = set()
         self._closing = threading.Event()
+        self._reviver = threading.Thread(target=self._revive, name="reviving", daemon=True)
 
     def register(self, kind: str, work: Work, max_running: int = 2) -> None:
         """Tell what jobs of a kind do, before any job can be at work.
@@ -120,8 +128,8 @@ class Jobs:
 
     def resume(self) -> None:
         """Go on, in the background, with what was left unfinished, if there may be any."""
-        if self._database or (self._folder / DATABASE).exists():
-            threading.Thread(target=self._try_to_launch, name="resuming", daemon=True).start()
+        if self._engine.may_have_jobs:
+            threading.Thread(target=self._resume, name="resuming", daemon=True).start()
 
     def submit(self, kind: str, id: str) -> None:
         """Queue a job; doing so twice is doing so once.
@@ -130,34 +138,32 @@ class Jobs:
             Overloaded: the service is shutting down.
             StoreUnavailable: jobs cannot be kept now, or another process works on them.
         """
-        from dbos import SetWorkflowID  # noqa: PLC0415  # slow to load
-
-        dbos = self._launched()
-        with SetWorkflowID(id):
-            dbos.enqueue_workflow(_queue(kind), self._workflow, kind, id)
+        self._launched().submit(_queue(kind), kind, id)
 
     def status(self, id: str) -> JobStatus | None:
         """Return how far a job is, or None if there is none."""
-        dbos = self._launched()
-        found = dbos.get_workflow_status(id)
-        if found is None:
-            return None
-        done, total = dbos.get_event(id, "progress", timeout_seconds=0) or (0, 0)
-        return _status(found, done, total)
+        found = self._launched().find(id)
+        return None if found is None else _status(*found)
 
     def ids(self, kind: str) -> list[str]:
         """Return all jobs of a kind, oldest first."""
-        found = self._launched().list_workflows(load_output=False)
-        return [each.workflow_id for each in found if each.input and each.input["args"][0] == kind]
+        return self._launched().ids(_queue(kind))
 
     def cancel(self, id: str, timeout_seconds: float = 60.0) -> None:
         """Give a job up, and wait until nobody works on it; it is not resumed."""
-        dbos = self._launched()
+        engine = self._launched()
+        engine.find(id)  # nobody is made to wait if it cannot be cancelled now
         with self._changed:
             self._given_up.add(id)
+            self._changed.notify_all()
             # Only then, for DBOS takes it for a failure if a job under way turns out cancelled.
             self._changed.wait_for(lambda: id not in self._running, timeout_seconds)
-        dbos.cancel_workflow(id)
+        try:
+            engine.cancel(id)
+        except StoreUnavailable:
+            with self._changed:
+                self._given_up.discard(id)
+            raise
 
     def forget(self, id: str) -> None:
         """Give a job up if it is not over, and remove what is known of it."""
@@ -165,130 +171,128 @@ class Jobs:
         if status is not None:
             if status.state in ("queued", "running"):
                 self.cancel(id)
-            self._launched().delete_workflow(id)
+            self._launched().delete(id)
 
     def close(self, timeout_seconds: float = 10.0) -> None:
         """Stop working; unfinished jobs go on when a process of the same folder begins."""
         self._closing.set()
-        with self._launching, self._changed:
-            self._changed.wait_for(lambda: not self._running, timeout_seconds)
-            if self._dbos is not None:
-                self._dbos.destroy(destroy_registry=True)
-                self._dbos = None
-            if self._lock_file is not None:
-                self._lock_file.close()
+        with self._changed:
+            self._changed.notify_all()
+        with self._launching:
+            with self._changed:
+                self._changed.wait_for(lambda: not self._running, timeout_seconds)
+            if self._is_launched:
+                self._reviver.join(timeout_seconds)
+            self._engine.stop()
 
-    def _try_to_launch(self) -> None:
-        try:
-            self._launched()
-        except Exception:
-            log.exception("jobs cannot be resumed")
+    def _resume(self) -> None:
+        pause_seconds = FIRST_PAUSE_SECONDS
+        while not self._closing.is_set():
+            try:
+                self._launched()
+            except StoreUnavailable as failure:
+                log.warning("jobs cannot be resumed yet", extra={"reason": str(failure)})
+            except Exception:
+                log.exception("jobs cannot be resumed")
+                return
+            else:
+                return
+            self._closing.wait(pause_seconds)
+            pause_seconds = min(2 * pause_seconds, MAX_PAUSE_SECONDS)
 
-    def _launched(self) -> "type[DBOS]":
+    def _launched(self) -> JobEngine:
         with self._launching:
             if self._closing.is_set():
                 raise Overloaded("the service is shutting down")
-            if self._dbos is None:
-                self._lock()
-                self._dbos = self._launch()
-            return self._dbos
+            if not self._is_launched:
+                queues = {_queue(kind): number for kind, number in self._max_running.items()}
+                self._engine.start(self._run, queues)
+                self._is_launched = True
+                self._reviver.start()
+            return self._engine
 
-    def _lock(self) -> None:
-        if self._lock_file is not None:
-            return
-        try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock_file = (self._folder / LOCK).open("wb")
-        except OSError:
-            log.exception("jobs cannot be kept")
-            raise StoreUnavailable("jobs cannot be kept now") from None
-        try:
-            fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock_file.close()
-            raise StoreUnavailable("another process works on the jobs of this folder") from None
-        self._lock_file = lock_file
-
-    def _launch(self) -> "type[DBOS]":
-        from dbos import (  # noqa: PLC0415  # slow to load
-            DBOS,
-            DBOSConfig,
-            DBOSPortableJSONSerializer,
-        )
-
-        config = DBOSConfig(
-            name="dragoman",
-            system_database_url=self._database or f"sqlite:///{self._folder / DATABASE}",
-            application_version=FORMAT,
-            executor_id="jobs",
-            enable_otlp=False,
-            log_level="WARNING",
-            # Not pickled: what lies in a database must not be able to run as a program.
-            serializer=DBOSPortableJSONSerializer(),
-        )
-        try:
-            DBOS(config=config)
-            _take_over_log()
-            run = self._run_for(DBOS)
-            self._workflow = DBOS.workflow(name="job", max_recovery_attempts=None)(run)
-            DBOS.launch()
-            for kind, max_running in self._max_running.items():
-                DBOS.register_queue(
-                    _queue(kind),
-                    worker_concurrency=max_running,
-                    polling_interval_sec=POLLING_SECONDS,
-                    on_conflict="always_update",
-                )
-        except Exception:
-            log.exception("jobs cannot be kept")
-            DBOS.destroy(destroy_registry=True)
-            raise StoreUnavailable("jobs cannot be kept now") from None
-        log.info("jobs ready")
-        return DBOS
-
-    def _run_for(self, dbos: "type[DBOS]") -> Callable[[str, str], dict[str, str]]:
-        def run(kind: str, id: str) -> dict[str, str]:
-            with self._changed:
-                self._running.add(id)
+    def _revive(self) -> None:
+        """Go on with jobs that were begun and that nobody works on, as after a crash."""
+        idle: set[str] = set()
+        while not self._closing.wait(REVIVING_SECONDS):
             try:
-                return self._run(dbos, self._work[kind], id)
-            finally:
-                with self._changed:
-                    self._running.discard(id)
-                    self._changed.notify_all()
+                begun = self._engine.begun()
+                before, idle = idle, begun.keys() - self._running
+                # Twice in a row, for a job that begins is begun a moment before it runs.
+                for id in before & idle:
+                    self._queue_again(id, begun[id])
+            except StoreUnavailable:
+                idle = set()
+            except Exception:
+                log.exception("jobs cannot be revived")
 
-        return run
+    def _queue_again(self, id: str, queue: str) -> None:
+        with self._changed:  # not while it is being given up
+            if id not in self._given_up and id not in self._running:
+                self._engine.resume(id, queue)
+                log.info("job goes on", extra={"job": id})
 
-    def _run(self, dbos: "type[DBOS]", work: Work, id: str) -> dict[str, str]:
-        """Run one job; what this does in which order is what DBOS repeats after a crash."""
+    def _run(self, kind: str, id: str) -> dict[str, str]:
+        with self._changed:
+            self._running.add(id)
+        try:
+            return self._run_steps(self._work[kind], id)
+        except StoreUnavailable:  # of the engine itself: those of the work are outcomes
+            raise _Abandoned from None
+        finally:
+            with self._changed:
+                self._running.discard(id)
+                self._changed.notify_all()
+
+    def _run_steps(self, work: Work, id: str) -> dict[str, str]:
+        """Run one job; what this does in which order is what the engine repeats after a crash."""
 
         def step(name: str, call: Callable[[], Any]) -> Any:  # noqa: ANN401  # what JSON can hold
             self._check(id)
-            outcome = dbos.run_step({"name": name}, _outcome, id, call)
+            outcome = self._engine.step(name, lambda: _outcome(id, partial(self._try, id, call)))
             if "result" not in outcome:
                 raise _Failed(outcome)
             return outcome["result"]
 
+        check = partial(self._check, id)
         try:
             sizes = step("plan", lambda: list(work.plan(id)))
-            results = []
+            results: list[Any] = []
             for chunk in range(len(sizes)):
                 self._check(id)
-                dbos.set_event("progress", [sum(sizes[:chunk]), sum(sizes)])
-                results.append(step("chunk", partial(self._run_chunk, work, id, chunk)))
-            step("finish", lambda: work.finish(id, results, lambda: self._check(id)))
+                self._engine.tell(sum(sizes[:chunk]), sum(sizes))
+                results.append(step("chunk", partial(work.run, id, chunk, check)))
+            step("finish", lambda: work.finish(id, results, check))
         except _Failed as failure:
             return failure.outcome
-        dbos.set_event("progress", [sum(sizes), sum(sizes)])
+        self._engine.tell(sum(sizes), sum(sizes))
         return {}
 
-    def _run_chunk(self, work: Work, id: str, chunk: int) -> object:
+    def _try(self, id: str, call: Callable[[], Any]) -> object:
+        """Make a call again and again while what hinders it may pass."""
+        hindered_since, pause_seconds = 0.0, FIRST_PAUSE_SECONDS
         while True:
             self._check(id)
             try:
-                return work.run(id, chunk, lambda: self._check(id))
+                return call()
             except Overloaded as refusal:  # nobody waits for a job: it has time
-                self._closing.wait(refusal.retry_after_seconds)
+                self._pause(id, min(refusal.retry_after_seconds or 1, MAX_PAUSE_SECONDS))
+            except (StoreUnavailable, OSError) as failure:
+                reason = _passing(failure)
+                hindered_since = hindered_since or time.monotonic()
+                left_seconds = hindered_since + self._patience_seconds - time.monotonic()
+                if left_seconds <= 0:
+                    tried = f"tried for {self._patience_seconds:g} seconds"
+                    raise StoreUnavailable(f"{reason} ({tried})") from None
+                log.warning("job waits", extra={"job": id, "reason": reason})
+                self._pause(id, min(pause_seconds, left_seconds))
+                pause_seconds = min(2 * pause_seconds, MAX_PAUSE_SECONDS)
+
+    def _pause(self, id: str, seconds: float) -> None:
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._closing.is_set() or id in self._given_up, timeout=seconds
+            )
 
     def _check(self, id: str) -> None:
         if self._closing.is_set() or id in self._given_up:
@@ -297,6 +301,15 @@ class Jobs:
 
 def _queue(kind: str) -> str:
     return FIRST_QUEUE if kind == FIRST_KIND else f"{FIRST_QUEUE}-{kind}"
+
+
+def _passing(failure: StoreUnavailable | OSError) -> str:
+    """Say what hinders a job and may pass; raises the failure if it will not."""
+    if isinstance(failure, StoreUnavailable):
+        return str(failure)
+    if not is_full(failure):
+        raise failure
+    return "the disk is full"
 
 
 def _outcome(id: str, call: Callable[[], Any]) -> dict[str, Any]:
@@ -311,7 +324,8 @@ def _outcome(id: str, call: Callable[[], Any]) -> dict[str, Any]:
         return {"code": ServiceError.code, "message": "internal error"}
 
 
-def _status(found: "WorkflowStatus", done: int, total: int) -> JobStatus:
+def _status(found: "WorkflowStatus", progress: tuple[int, int]) -> JobStatus:
+    done, total = progress
     if found.status == "SUCCESS":
         outcome: dict[str, str] = found.output or {}
         state: JobState = "failed" if outcome else "done"
@@ -319,11 +333,3 @@ def _status(found: "WorkflowStatus", done: int, total: int) -> JobStatus:
     state = _STATES.get(found.status, "failed")
     code, message = (ServiceError.code, "internal error") if state == "failed" else ("", "")
     return JobStatus(state, done, total, code, message)
-
-
-def _take_over_log() -> None:
-    """Let what DBOS has to say go where everything is logged."""
-    logger = logging.getLogger("dbos")
-    for handler in list(logger.handlers):
-        logger.removeHandler(handler)
-    logger.propagate = True

@@ -1,13 +1,20 @@
+import errno
 import logging
+import sqlite3
 import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import OperationalError
 
 from service.errors import InvalidRequest, Overloaded, StoreUnavailable
 from service.jobs import Jobs
 
 TIMEOUT_SECONDS = 30
+PATIENCE_SECONDS = 2.0
 
 
 class Counting:
@@ -20,6 +27,7 @@ class Counting:
         self.may_end = threading.Event()
         self.may_end.set()
         self.failures: dict[str, list[Exception]] = {}
+        self.last_failures: dict[str, list[Exception]] = {}
 
     def plan(self, id: str) -> list[int]:
         return [10, 10, 5]
@@ -34,6 +42,9 @@ class Counting:
         return chunk
 
     def finish(self, id: str, results: list[int], check) -> None:
+        check()
+        if self.last_failures.get(id):
+            raise self.last_failures[id].pop()
         self.finished[id] = results
 
     def await_chunk(self, id: str, chunk: int) -> None:
@@ -51,6 +62,40 @@ def await_state(jobs: Jobs, id: str, *states: str):
     raise TimeoutError(f"{id} is {status}")
 
 
+class Database:
+    """Whatever is written to any database meanwhile fails, as on a full disk."""
+
+    def __init__(self) -> None:
+        self.refusals = 0
+
+    def refuse(self, connection, cursor, statement, parameters, context, is_many) -> None:
+        if not statement.lstrip().startswith("SELECT"):
+            self.refusals += 1
+            cause = sqlite3.OperationalError("database or disk is full")
+            raise OperationalError(statement, parameters, cause)
+
+    @contextmanager
+    def full(self) -> Iterator[None]:
+        event.listen(Engine, "before_cursor_execute", self.refuse)
+        try:
+            yield
+        finally:
+            event.remove(Engine, "before_cursor_execute", self.refuse)
+
+
+def full_disk() -> OSError:
+    return OSError(errno.ENOSPC, "No space left on device")
+
+
+def wait_until(is_so) -> None:
+    ticker = threading.Event()
+    for _ in range(20 * TIMEOUT_SECONDS):
+        if is_so():
+            return
+        ticker.wait(0.05)
+    raise TimeoutError
+
+
 @pytest.fixture(scope="module")
 def work() -> Counting:
     return Counting()
@@ -64,11 +109,14 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def jobs(work, folder):
     """One for all tests, for it takes a second to launch."""
-    jobs = Jobs(folder)
-    jobs.register("count", work)
-    jobs.register("long", work, max_running=1)
-    yield jobs
-    jobs.close()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr("service.jobs.FIRST_PAUSE_SECONDS", 0.05)
+        monkeypatch.setattr("service.jobs.REVIVING_SECONDS", 0.2)
+        jobs = Jobs(folder, patience_seconds=PATIENCE_SECONDS)
+        jobs.register("count", work)
+        jobs.register("long", work, max_running=1)
+        yield jobs
+        jobs.close()
 
 
 def test_job_runs_each_chunk_once_and_finishes_with_their_results(jobs, work):
@@ -123,6 +171,92 @@ def test_chunk_that_is_refused_for_overload_is_tried_again(jobs, work):
 
     assert await_state(jobs, "refused", "done", "failed").state == "done"
     assert work.ran["refused", 0] == 2
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_job_waits_for_room_on_the_disk(jobs, work, number, caplog):
+    id = f"full-{number}"
+    work.failures[id] = [OSError(number, ""), OSError(number, ""), OSError(number, "")]
+    work.last_failures[id] = [OSError(number, ""), StoreUnavailable("reports cannot be kept now")]
+    jobs.submit("count", id)
+
+    assert await_state(jobs, id, "done", "failed").state == "done"
+    assert [work.ran[id, chunk] for chunk in range(3)] == [4, 1, 1]
+    assert work.finished[id] == [0, 1, 2]
+    waits = [r.reason for r in caplog.records if r.getMessage() == "job waits"]
+    assert Counter(waits) == {"the disk is full": 4, "reports cannot be kept now": 1}
+
+
+def test_job_fails_if_there_is_no_room_for_long(jobs, work):
+    work.failures["patient"] = [full_disk() for _ in range(1000)]
+    jobs.submit("count", "patient")
+
+    status = await_state(jobs, "patient", "failed", "done")
+
+    assert (status.state, status.code, status.message) == (
+        "failed",
+        "store_unavailable",
+        "the disk is full (tried for 2 seconds)",
+    )
+    assert 2 < work.ran["patient", 0] < 20
+
+
+def test_disk_that_fails_otherwise_is_not_waited_for(jobs, work):
+    work.failures["broken"] = [OSError(errno.EIO, "Input/output error")]
+    jobs.submit("count", "broken")
+
+    status = await_state(jobs, "broken", "failed", "done")
+
+    assert (status.state, status.code) == ("failed", "internal_error")
+    assert work.ran["broken", 0] == 1
+
+
+@pytest.mark.parametrize("failure", [full_disk(), Overloaded("busy", retry_after_seconds=3600)])
+def test_job_that_waits_is_cancelled_at_once(jobs, work, failure, monkeypatch):
+    monkeypatch.setattr("service.jobs.FIRST_PAUSE_SECONDS", 60.0)
+    id = f"waiting-{type(failure).__name__}"
+    work.failures[id] = [failure]
+    jobs.submit("count", id)
+    work.await_chunk(id, 0)
+
+    jobs.cancel(id, timeout_seconds=PATIENCE_SECONDS / 2)
+
+    assert jobs.status(id).state == "cancelled"
+    assert work.ran[id, 0] == 1
+
+
+def test_job_whose_progress_cannot_be_recorded_goes_on_when_it_can(jobs, work):
+    work.may_end.clear()
+    jobs.submit("count", "unrecorded")
+    work.await_chunk("unrecorded", 0)
+    database = Database()
+
+    with database.full():
+        work.may_end.set()
+        wait_until(lambda: database.refusals > 2)
+        assert jobs.status("unrecorded").state == "running"
+
+    status = await_state(jobs, "unrecorded", "done", "failed")
+    assert (status.state, status.done) == ("done", 25)
+    assert work.finished["unrecorded"] == [0, 1, 2]
+    assert [work.ran["unrecorded", chunk] for chunk in range(3)] == [2, 1, 1]
+
+
+def test_what_cannot_be_recorded_is_refused_and_can_be_asked_again(jobs, work):
+    work.may_end.clear()
+    jobs.submit("count", "kept")
+    work.await_chunk("kept", 0)
+
+    with Database().full():
+        with pytest.raises(StoreUnavailable, match="jobs cannot be kept now"):
+            jobs.submit("count", "refused-job")
+        with pytest.raises(StoreUnavailable, match="jobs cannot be kept now"):
+            jobs.cancel("kept")
+    assert jobs.status("refused-job") is None
+    work.may_end.set()
+
+    # The caller was told that it is not cancelled, so it is not.
+    assert await_state(jobs, "kept", "done", "failed", "cancelled").state == "done"
 
 
 def test_cancelled_job_stops_and_stays_so(jobs, work, caplog):
