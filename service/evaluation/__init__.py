@@ -10,6 +10,7 @@ without its signature. Files, HTTP and settings are not known here.
 """
 
 from service.evaluation.analysis import analyse
+from service.evaluation.apart import analyse_apart
 from service.evaluation.measurement import Evaluation, evaluate
 from service.evaluation.results import (
     Analysis,
@@ -45,6 +46,7 @@ __all__ = [
     "Significance",
     "Task",
     "analyse",
+    "analyse_apart",
     "evaluate",
     "find_nearest",
     "score",

@@ -5,11 +5,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from service.engine import AnyTranslator, FinishReason, TranslationOptions
 from service.evaluation.scorers import ALL_METRICS, MetricName, make_scorer
 from service.evaluation.scores import Metric, score
 from service.evaluation.task import check_counts
+
+if TYPE_CHECKING:  # slow to load, and scores do without
+    from service.engine import AnyTranslator, FinishReason, TranslationOptions
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,10 @@ class Evaluation:
 
 
 def evaluate(
-    translator: AnyTranslator,
+    translator: "AnyTranslator",
     source: Iterable[str],
     references: Sequence[Sequence[str]],
-    options: TranslationOptions,
+    options: "TranslationOptions",
     on_progress: Callable[[int], None] = lambda done: None,
     metrics: Sequence[MetricName] = ALL_METRICS,
 ) -> Evaluation:
