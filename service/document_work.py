@@ -1,31 +1,14 @@
 """The job that translates a document: a chunk of its segments at a time, as nobody waits for it."""
 
-from collections import defaultdict
-from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import closing
-from typing import cast
+from collections.abc import Callable, Sequence
 
 from service.document_files import DocumentFiles, Record
-from service.engine import (
-    Library,
-    Markup,
-    Models,
-    SplitMode,
-    Terms,
-    Translation,
-    TranslationOptions,
-    is_same_language,
-)
+from service.engine import Library, TranslationOptions, is_same_language
 from service.formats import FORMATS_BY_NAME, Segment, Translated
+from service.segments import filled, translate_segments
 
 CHUNK_CHARACTERS = 16_000
 """Half a second of work for two cores: what a crash may lose, and how often progress is told."""
-
-_MARKUPS = {
-    "html": Markup("html"),
-    # These are all the tags there are, and each stands within a sentence.
-    "xml": Markup("xml", non_splitting_tags=("g", "x"), outline_detection=False),
-}
 
 
 def cut(segments: Sequence[Segment]) -> list[list[Segment]]:
@@ -59,9 +42,10 @@ class DocumentWork:
         if is_same_language(record.options.source, record.options.target):
             translations = [Translated(segment.text) for segment in segments]
         else:
-            terms = self._files.terms(id)
+            options = TranslationOptions(beam=record.beam, terms=self._files.terms(id))
             with self._library.hold() as models:
-                translations = _translate(models, record, segments, terms, check)
+                translator = models.find(record.options.source, record.options.target)
+                translations = filled(translate_segments(translator, segments, options, check))
         self._files.keep_translations(id, chunk, translations)
 
     def finish(self, id: str, results: Sequence[None], check: Callable[[], None]) -> None:
@@ -75,37 +59,3 @@ class DocumentWork:
         record = self._files.record(id)
         assert record is not None, "a document is removed after its job"
         return record
-
-
-def _translate(
-    models: Models,
-    record: Record,
-    segments: Sequence[Segment],
-    terms: Terms,
-    check: Callable[[], None],
-) -> list[Translated]:
-    translator = models.find(record.options.source, record.options.target)
-    translations: dict[int, Translated] = {}
-    for (split, markup), places in _alike(segments).items():
-        texts = [segments[i].text for i in places]
-        options = TranslationOptions(
-            beam=record.beam,
-            split=split,
-            markup=_MARKUPS[markup] if markup else None,
-            terms=terms,
-        )
-        # Closed if `check` raises, lest the rest be decoded for nobody.
-        found = cast("Generator[Translation]", translator.translate_all(texts, options))
-        with closing(found):
-            for i, translation in zip(places, found, strict=True):
-                check()
-                translations[i] = Translated(translation.text, not translation.lost)
-    return [translations[i] for i in range(len(segments))]
-
-
-def _alike(segments: Iterable[Segment]) -> dict[tuple[SplitMode, str | None], list[int]]:
-    """Return the places of segments by their mode of splitting and their markup."""
-    places: dict[tuple[SplitMode, str | None], list[int]] = defaultdict(list)
-    for i, segment in enumerate(segments):
-        places[segment.split, segment.markup].append(i)
-    return places

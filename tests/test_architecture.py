@@ -91,13 +91,28 @@ MAY_IMPORT = {
     "service.job_folders": {"service.errors"},
     "service.document_files": {"service.engine", "service.formats", "service.job_folders"},
     "service.document_intake": LEAVES | DOCUMENTS,
-    "service.document_work": {"service.document_files", "service.engine", "service.formats"},
+    "service.document_work": {
+        "service.document_files",
+        "service.engine",
+        "service.formats",
+        "service.segments",
+    },
+    "service.segments": {"service.engine", "service.formats"},
     "service.documents": LEAVES | DOCUMENTS | {"service.jobs"},
+    "service.batches": LEAVES
+    | {
+        "service.engine",
+        "service.formats",
+        "service.job_folders",
+        "service.jobs",
+        "service.segments",
+    },
     "service.api.__init__": set(),
     "service.api.dialect": LEAVES,
     "service.api.dependencies": LEAVES
     | {
         "service.access",
+        "service.batches",
         "service.documents",
         "service.engine",
         "service.glossaries",
@@ -131,6 +146,8 @@ MAY_IMPORT = {
     "service.api.downloads": {"service.documents"},
     "service.api.documents": NATIVE
     | {"service.access", "service.api.downloads", "service.documents", "service.glossaries"},
+    "service.api.batches": NATIVE
+    | {"service.access", "service.batches", "service.glossaries", "service.jobs"},
     "service.api.operations": DIALECT,
     "service.server": {"service.settings"},
     "service.terminal": set(),
