@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.access import Access, AccessPolicy
 from service.api import (
     apertium,
+    batches,
     cards,
     deepl,
     description,
@@ -29,6 +30,7 @@ from service.api import (
 from service.api.dependencies import Intake, RequestLimits
 from service.api.dialect import BodyLimit, Render, Unrouted
 from service.api.settlement import Settlement
+from service.batches import Batches, BatchFiles, BatchLimits
 from service.document_files import DocumentFiles
 from service.documents import DocumentLimits, Documents
 from service.engine import EngineOptions, Library
@@ -73,6 +75,11 @@ RENDERS: dict[str, Render] = {
 """Who answers for a path that no route has: each dialect for the paths that begin as its own."""
 
 
+PARTS = (
+    *(native, cards, documents, batches),
+    *(deepl, libretranslate, apertium),
+    operations,
+)
 DOCUMENT_PATHS = ("/v1/documents", "/v2/document", "/translate_file")
 """Of all dialects, those to which documents are sent."""
 FORM_BYTES = 65_536
@@ -103,7 +110,7 @@ def create_app(settings: Settings, library: Library | None = None) -> FastAPI:
     unrouted = Unrouted(RENDERS)
     app.add_exception_handler(HTTPException, unrouted)
     app.add_exception_handler(Exception, unrouted)
-    for part in (native, cards, deepl, libretranslate, apertium, documents, operations):
+    for part in PARTS:
         app.include_router(part.router)
     _add_pages(app)
     return app
@@ -118,6 +125,7 @@ def _add_state(app: FastAPI, settings: Settings, library: Library) -> None:
     app.state.access = _access(settings, app.state.store)
     app.state.jobs = _jobs(settings)
     app.state.documents = _documents(settings, library, app.state.jobs)
+    app.state.batches = _batches(settings, library, app.state.jobs)
     app.state.suggestions = (
         Suggestions(settings.data_folder) if settings.suggestions == "on" else None
     )
@@ -136,7 +144,10 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
 
 
 def _upload_limits(settings: Settings) -> dict[str, int]:
-    return dict.fromkeys(DOCUMENT_PATHS, settings.max_file_bytes + FORM_BYTES)
+    return {
+        **dict.fromkeys(DOCUMENT_PATHS, settings.max_file_bytes + FORM_BYTES),
+        "/v1/batches": settings.max_batch_bytes,
+    }
 
 
 def _limits(settings: Settings) -> RequestLimits:
@@ -199,6 +210,17 @@ def _documents(settings: Settings, library: Library, jobs: Jobs) -> Documents:
     return Documents(DocumentFiles(settings.data_folder / "documents"), library, jobs, limits)
 
 
+def _batches(settings: Settings, library: Library, jobs: Jobs) -> Batches:
+    limits = BatchLimits(
+        max_lines=settings.max_batch_lines,
+        max_characters=settings.max_text_characters,
+        max_batches=settings.max_batches,
+        keep_seconds=settings.keep_batches_seconds,
+    )
+    files = BatchFiles(settings.data_folder / "batches")
+    return Batches(files, library, jobs, limits, settings.max_running_batches)
+
+
 def _library(settings: Settings) -> Library:
     return Library(
         settings.bundles, _engine_options(settings), reload_seconds=settings.reload_seconds
@@ -224,10 +246,12 @@ async def _lifespan(drain_seconds: float, app: FastAPI) -> AsyncIterator[None]:
     app.state.library.start()
     app.state.access.start()
     app.state.jobs.resume()
-    sweep = asyncio.create_task(app.state.documents.sweep())
+    kept = (app.state.documents, app.state.batches)
+    sweeps = [asyncio.create_task(each.sweep()) for each in kept]
     yield
     app.state.intake.close()
-    sweep.cancel()
+    for sweep in sweeps:
+        sweep.cancel()
     await asyncio.to_thread(app.state.jobs.close)
     await asyncio.to_thread(app.state.library.close, drain_seconds)
     await app.state.access.close()

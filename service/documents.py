@@ -10,7 +10,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hmac import compare_digest
@@ -29,7 +29,7 @@ from service.document_intake import (
 )
 from service.document_work import DocumentWork
 from service.engine import Library
-from service.errors import NotFound, NotReady, Overloaded, ServiceError
+from service.errors import NotFound, NotReady, Overloaded, ServiceError, restored
 from service.formats import FORMATS, FORMATS_BY_NAME
 from service.jobs import Jobs, JobState, JobStatus
 
@@ -254,7 +254,7 @@ class Documents:
             media_type=format.media_type,
             expires=datetime.fromtimestamp(self._expires(id), UTC),
             seconds_remaining=_seconds_remaining(record, status),
-            failure=_failure(status),
+            failure=restored(status.code, status.message) if status.code else None,
         )
 
 
@@ -268,16 +268,3 @@ def _seconds_remaining(record: Record, status: JobStatus) -> int | None:
         return None
     elapsed_seconds = time.time() - record.created
     return round(elapsed_seconds * (status.total - status.done) / status.done)
-
-
-def _failure(status: JobStatus) -> ServiceError | None:
-    if not status.code:
-        return None
-    classes = {each.code: each for each in _subclasses(ServiceError)}
-    return classes.get(status.code, ServiceError)(status.message)
-
-
-def _subclasses(cls: type[ServiceError]) -> Iterator[type[ServiceError]]:
-    yield cls
-    for each in cls.__subclasses__():
-        yield from _subclasses(each)

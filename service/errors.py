@@ -28,6 +28,7 @@ once. The message is for the caller: it names the value at fault and the limit, 
 file, a stack or the text that was being translated.
 """
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 
@@ -203,3 +204,18 @@ class ModelFailure(ServiceError):
     """Decoding failed for a reason the caller cannot help."""
 
     code = "model_failure"
+
+
+def restored(code: str, message: str) -> ServiceError:
+    """Return a failure of which only this was kept."""
+    classes = {each.code: each for each in _subclasses(ServiceError)}
+    cls = classes.get(code, ServiceError)
+    failure = cls.__new__(cls, message)
+    ServiceError.__init__(failure, message)  # some ask for what was not kept
+    return failure
+
+
+def _subclasses(cls: type[ServiceError]) -> Iterator[type[ServiceError]]:
+    yield cls
+    for each in cls.__subclasses__():
+        yield from _subclasses(each)

@@ -162,6 +162,21 @@ class Settings(BaseSettings):
         float,
         Field(gt=0, description="Time for which a document is kept that nothing is done to."),
     ] = 86_400.0
+    max_batch_bytes: Annotated[int, Field(ge=1, description="Bytes of an uploaded batch.")] = (
+        1_073_741_824
+    )
+    max_batch_lines: Annotated[
+        int, Field(ge=1, description="Lines of a batch, or rows, or units of a TMX.")
+    ] = 2_000_000
+    max_batches: Annotated[
+        int, Field(ge=1, description="Batches kept at a time, those that are done included.")
+    ] = 100
+    keep_batches_seconds: Annotated[
+        float, Field(gt=0, description="Time for which a batch is kept that nothing is done to.")
+    ] = 86_400.0
+    max_running_batches: Annotated[
+        int, Field(ge=1, description="Batches that are translated at a time.")
+    ] = 1
     suggestions: Annotated[
         Literal["on", "off"],
         Field(

@@ -1,6 +1,7 @@
 """Jobs that are done as they are submitted, or when a test wants it, by nobody else."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from service.errors import ServiceError
 from service.jobs import JobStatus, Work
@@ -43,6 +44,9 @@ class InlineJobs:
 
     def status(self, id: str) -> JobStatus | None:
         return self._statuses.get(id)
+
+    def cancel(self, id: str) -> None:
+        self._statuses[id] = replace(self._statuses[id], state="cancelled")
 
     def forget(self, id: str) -> None:
         self._statuses.pop(id, None)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, Request
 from starlette.requests import ClientDisconnect
 
+import service.batches
 import service.documents
 import service.engine
 import service.glossaries
@@ -76,6 +77,11 @@ async def _documents(request: Request) -> service.documents.Documents:
     return documents
 
 
+async def _batches(request: Request) -> service.batches.Batches:
+    batches: service.batches.Batches = request.app.state.batches
+    return batches
+
+
 async def _suggestions(request: Request) -> Suggestions | None:
     suggestions: Suggestions | None = request.app.state.suggestions
     return suggestions
@@ -92,6 +98,7 @@ CurrentIntake = Annotated[Intake, Depends(_intake)]
 CurrentAccess = Annotated[Access, Depends(_access)]
 CurrentGlossaries = Annotated[service.glossaries.Glossaries, Depends(_glossaries)]
 CurrentDocuments = Annotated[service.documents.Documents, Depends(_documents)]
+CurrentBatches = Annotated[service.batches.Batches, Depends(_batches)]
 CurrentSuggestions = Annotated[Suggestions | None, Depends(_suggestions)]
 """Where suggestions are kept, if any are taken."""
 

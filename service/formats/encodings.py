@@ -17,6 +17,8 @@ _MARKS = [
 ]
 # No encodings of files, and some take time that grows with the square of the length.
 _UNWANTED = {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"}
+_SNIFFED_BYTES = 1024
+"""In which a file says how it is encoded, if it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +83,54 @@ def _known(encoding: str) -> str:
         message = f"the encoding {encoding[:40]!r} is not known"
         raise InvalidDocument(message, field="encoding")
     return name
+
+
+class BlockDecoder:
+    """Decodes a file that comes in blocks, as `decode` does one that is there as a whole."""
+
+    def __init__(
+        self,
+        wanted: str | None = None,
+        find_declared: Callable[[bytes], str | None] = lambda content: None,
+    ) -> None:
+        self._wanted = wanted
+        self._find_declared = find_declared
+        self._first = b""
+        self._decoder: codecs.IncrementalDecoder | None = None
+        self.encoding = "utf-8"
+        """As it was found in the first blocks; the same as its name in `Decoded`."""
+        self.mark = b""
+        self.fault = ""
+        """What is wrong behind the text that was returned last; empty as long as nothing is."""
+
+    def decode(self, block: bytes, *, is_last: bool = False) -> str:
+        """Return the text that has come, up to a fault, behind which nothing may follow.
+
+        Raises:
+            InvalidDocument: the encoding is not known.
+        """
+        if self._decoder is None:
+            self._first += block
+            if len(self._first) < _SNIFFED_BYTES and not is_last:
+                return ""
+            block = self._begin()
+        assert self._decoder is not None, "it has just begun"
+        try:
+            text = self._decoder.decode(block, is_last)
+        except UnicodeDecodeError as error:
+            self.fault = f"not {self.encoding}"
+            text = bytes(error.object[: error.start]).decode(self.encoding, "replace")
+        before, nul, _ = text.partition("\0")
+        if nul:
+            self.fault = "the character NUL, which no text has"
+        return before
+
+    def _begin(self) -> bytes:
+        """Choose the encoding; return what has come, without its mark."""
+        marks = ((mark, name) for mark, name in _MARKS if self._first.startswith(mark))
+        self.mark, name = next(marks, (b"", ""))
+        self.encoding = _known(
+            name or self._wanted or self._find_declared(self._first) or self.encoding
+        )
+        self._decoder = codecs.getincrementaldecoder(self.encoding)()
+        return self._first.removeprefix(self.mark)

@@ -43,7 +43,7 @@ def read(content: bytes) -> XmlFile:
     Raises:
         InvalidDocument: it is not well-formed, or declares entities.
     """
-    decoded = decode(content, None, _declared)
+    decoded = decode(content, None, find_encoding)
     return XmlFile(parse(content), decoded)
 
 
@@ -83,6 +83,7 @@ def children(element: etree._Element, name: str) -> Iterator[etree._Element]:
     return (child for child in element if local_name(child) == name)
 
 
-def _declared(content: bytes) -> str | None:
+def find_encoding(content: bytes) -> str | None:
+    """Return the encoding that the declaration of an XML file names, if there is one."""
     found = _DECLARED.match(content)
     return found[1].decode() if found else None
