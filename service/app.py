@@ -35,6 +35,7 @@ from service.document_files import DocumentFiles
 from service.documents import DocumentLimits, Documents
 from service.engine import EngineOptions, Library
 from service.entries import GlossaryLimits
+from service.evaluations.report_html import STYLE_SOURCE
 from service.glossaries import Glossaries
 from service.jobs import Jobs
 from service.logs import RequestLog
@@ -51,7 +52,10 @@ PAGE_HEADERS = [
     (
         b"content-security-policy",
         b"default-src 'self'; img-src 'self' data:; object-src 'none'; "
-        b"base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+        # the page opens reports in tabs, which are under its own policy then
+        b"style-src 'self' %s; "
+        % STYLE_SOURCE.encode()
+        + b"base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     ),
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
@@ -275,7 +279,10 @@ async def _docs() -> FileResponse:
 
 
 class PageHeaders:
-    """ASGI middleware: lets a browser load and run nothing but what this service sends."""
+    """ASGI middleware: lets a browser load and run nothing but what this service sends.
+
+    A response that brings one of the headers itself keeps it.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -285,7 +292,9 @@ class PageHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *PAGE_HEADERS]
+                own = {name.lower() for name, _ in message["headers"]}
+                others = [header for header in PAGE_HEADERS if header[0] not in own]
+                message["headers"] = [*message["headers"], *others]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

@@ -170,7 +170,12 @@ OWNERS = {
     "regex": {"service.engine"},
     "sentencex": {"service.engine.segmenter"},
     "py3langid": {"service.engine.detector"},
-    "langcodes": {"service.engine.languages", "service.api.languages"},
+    "jinja2": {"service.evaluations.report_html"},
+    "langcodes": {
+        "service.engine.languages",
+        "service.api.languages",
+        "service.evaluations.report_html",
+    },
     "markdown_it": {"service.api.cards", "service.formats"},
     "sacrebleu": {"service.evaluation"},
     "sacremoses": {"training.protocol"},

@@ -70,6 +70,16 @@ def server(settings_with) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory):
+    """A headless Chromium; its profile and its downloads are its own."""
+    from tests.clients.browser import start_browser  # noqa: PLC0415  # skips without Selenium
+
+    driver = start_browser(tmp_path_factory.mktemp("browser"))
+    yield driver
+    driver.quit()
+
+
 @dataclass(frozen=True)
 class KeyedServer:
     """A server that wants keys, and the means to make some."""

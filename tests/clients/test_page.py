@@ -3,100 +3,20 @@
 The model knows nothing, so its words are noise; where they stand and what they do is not.
 """
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
-webdriver = pytest.importorskip("selenium.webdriver")
-from selenium.webdriver.common.by import By  # noqa: E402  # what may be missing is asked for first
-from selenium.webdriver.common.keys import Keys  # noqa: E402
-from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
+from service.keyring import new_key
+from service.store import Allowance, Store
+from service.store import Keys as StoredKeys
+from tests.clients.browser import SHEETS, Keys, Page, needs_axe, needs_chromium
+from tests.clients.conftest import serving
 
-from service.keyring import new_key  # noqa: E402
-from service.store import Allowance, Store  # noqa: E402
-from service.store import Keys as StoredKeys  # noqa: E402
-from tests.clients.conftest import serving  # noqa: E402
-
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-AXE = Path(__file__).parent / "npm" / "node_modules" / "axe-core" / "axe.min.js"
-FLAGS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-WAIT_SECONDS = 30
 TEXT = "Guten Morgen. Wie geht es dir?"
-SHEETS = {"desktop": (1200, 900), "phone": (390, 844)}
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        not (CHROMIUM and DRIVER), reason="chromium and chromedriver are not installed"
-    ),
-]
-
-
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory) -> Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    downloads = str(tmp_path_factory.mktemp("downloads"))
-    options.add_experimental_option("prefs", {"download.default_directory": downloads})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
-    driver.downloads = Path(downloads)
-    yield driver
-    driver.quit()
-
-
-class Page:
-    """The page as a person has it."""
-
-    def __init__(self, driver: webdriver.Chrome, url: str) -> None:
-        self.driver = driver
-        self.url = url
-
-    def open(self, fragment: str = "") -> None:
-        self.driver.get("about:blank")
-        self.driver.get(f"{self.url}/{fragment}")
-        self.wait(lambda: self.all("#target option"))
-
-    def one(self, selector: str):
-        return self.driver.find_element(By.CSS_SELECTOR, selector)
-
-    def all(self, selector: str) -> list:
-        return self.driver.find_elements(By.CSS_SELECTOR, selector)
-
-    def wait(self, condition: Callable[[], object]):
-        return WebDriverWait(self.driver, WAIT_SECONDS).until(lambda _: condition())
-
-    def choose(self, select: str, value: str) -> None:
-        self.one(f"{select} option[value={value}]").click()
-
-    def type(self, text: str) -> None:
-        self.one("#text").send_keys(text)
-
-    def translated(self) -> str:
-        """Wait for a translation and return it."""
-        return self.wait(lambda: not self.is_busy() and self.one("#result").text)
-
-    def is_busy(self) -> bool:
-        return self.one("#translation").get_attribute("aria-busy") is not None
-
-    def run(self, script: str, *arguments):
-        return self.driver.execute_script(script, *arguments)
-
-    def complaints(self) -> list:
-        return self.driver.get_log("browser")
+pytestmark = [pytest.mark.browser, needs_chromium]
 
 
 @pytest.fixture
@@ -109,6 +29,7 @@ def page(driver, server) -> Iterator[Page]:
     page.choose("#source", "de")
     page.choose("#target", "en")
     yield page
+    page.let_go()
     assert page.complaints() == []
 
 
@@ -299,26 +220,21 @@ def test_key_is_asked_for_where_one_is_needed(driver, settings_with):
 @pytest.mark.parametrize("sheet", SHEETS)
 @pytest.mark.parametrize("view", ["#text=Guten Morgen.", "#models"])
 def test_nothing_stands_beside_the_window(page, sheet, view):
-    # windows of a browser cannot be as narrow as a phone
-    width, height = SHEETS[sheet]
-    screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": sheet == "phone"}
-    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    page.hold_as(sheet)
     page.open(view)
     if view == "#models":
         page.wait(lambda: page.all("#models article"))
     else:
         page.translated()
 
-    assert page.run("return document.documentElement.scrollWidth") <= width
-    page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert page.width() <= SHEETS[sheet][0]
 
 
-@pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed")
+@needs_axe
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("view", ["#text=Guten Morgen. Wie geht es dir?", "#models"])
 def test_page_meets_wcag_aa(page, scheme, view):
-    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    page.prefer(scheme)
     page.open(view)
     if view == "#models":
         page.wait(lambda: page.all("#models article"))
@@ -327,12 +243,5 @@ def test_page_meets_wcag_aa(page, scheme, view):
     else:
         page.translated()
         page.one(".options summary").click()
-    page.run(AXE.read_text(encoding="utf-8"))
 
-    found = page.driver.execute_async_script(
-        "const done = arguments[0];"
-        "axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] })"
-        ".then((found) => done(found.violations))"
-    )
-
-    assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
+    assert page.find_barriers() == []

@@ -4,8 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+from fastapi.responses import HTMLResponse
 
 import service
+from service.evaluations.report_html import HEADERS
 
 WEB = Path(service.__file__).parent / "web"
 
@@ -41,6 +43,16 @@ def test_browser_may_load_from_the_service_only(client, path):
 
     assert "default-src 'self'" in policy
     assert "unsafe" not in policy
+
+
+def test_response_keeps_the_policy_that_it_brings(client):
+    app = client.app
+    app.add_api_route("/own", lambda: HTMLResponse("", headers=HEADERS))
+
+    headers = client.get("/own").headers
+
+    assert headers.get_list("Content-Security-Policy") == [HEADERS["Content-Security-Policy"]]
+    assert headers["X-Content-Type-Options"] == "nosniff"
 
 
 def test_scripts_and_styles_are_in_files_of_their_own():
