@@ -90,6 +90,8 @@ class Bundle:
 
     path: Path
     manifest: Manifest
+    sha256: str = ""
+    """Of the file of the manifest, which names all other files with theirs."""
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -98,7 +100,7 @@ class Bundle:
         Raises:
             DamagedBundle: the bundle is missing, incomplete, changed or of another format.
         """
-        manifest = _read_manifest(path)
+        manifest, sha256 = _read_manifest(path)
         found = set(_relative_files(path))
         for name in sorted(found - manifest.files.keys() - {MANIFEST}):
             raise _damaged(path, name, "is not listed in the manifest")
@@ -106,7 +108,7 @@ class Bundle:
             if name not in found:
                 raise _damaged(path, name, "is missing")
             _check_file(path, file)
-        return cls(path, manifest)
+        return cls(path, manifest, sha256)
 
     @property
     def identity(self) -> str:
@@ -155,12 +157,12 @@ def publish(draft: Path, root: Path) -> Bundle:
             (staging / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(draft / name, staging / name)
         staging.chmod(0o755)
-        Bundle.open(staging)
+        sha256 = Bundle.open(staging).sha256
         _write_through(staging)
         _rename(staging, target)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    return Bundle(target, manifest)
+    return Bundle(target, manifest, sha256)
 
 
 def find_bundles(root: Path) -> list[Path]:
@@ -178,10 +180,11 @@ def describe_file(path: Path, relative_to: Path) -> File:
     )
 
 
-def _read_manifest(folder: Path) -> Manifest:
+def _read_manifest(folder: Path) -> tuple[Manifest, str]:
+    """Return the manifest and the SHA-256 of its file."""
     try:
-        text = (folder / MANIFEST).read_text(encoding="utf-8")
-        fields = json.loads(text)
+        content = (folder / MANIFEST).read_bytes()
+        fields = json.loads(content.decode())
     except OSError as error:
         raise _damaged(folder, MANIFEST, f"cannot be read: {error.strerror}") from error
     except ValueError as error:
@@ -191,7 +194,7 @@ def _read_manifest(folder: Path) -> Manifest:
         reason = f"is of format {written}; this program reads format {FORMAT}"
         raise _damaged(folder, MANIFEST, reason)
     try:
-        return Manifest.model_validate_json(text)
+        return Manifest.model_validate_json(content), hashlib.sha256(content).hexdigest()
     except ValidationError as error:
         raise _damaged(folder, MANIFEST, f"is invalid: {_first(error)}") from error
 

@@ -22,6 +22,7 @@ from service.api import (
     deepl,
     description,
     documents,
+    evaluations,
     failure,
     libretranslate,
     native,
@@ -35,6 +36,7 @@ from service.document_files import DocumentFiles
 from service.documents import DocumentLimits, Documents
 from service.engine import EngineOptions, Library
 from service.entries import GlossaryLimits
+from service.evaluations import EvaluationFiles, EvaluationLimits, Evaluations
 from service.evaluations.report_html import STYLE_SOURCE
 from service.glossaries import Glossaries
 from service.jobs import Jobs
@@ -42,6 +44,7 @@ from service.logs import RequestLog
 from service.settings import Settings
 from service.store import Allowance, Keys, Store
 from service.suggestions import Suggestions
+from service.test_sets import TestSets
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +83,7 @@ RENDERS: dict[str, Render] = {
 
 
 PARTS = (
-    *(native, cards, documents, batches),
+    *(native, cards, documents, batches, evaluations),
     *(deepl, libretranslate, apertium),
     operations,
 )
@@ -130,6 +133,7 @@ def _add_state(app: FastAPI, settings: Settings, library: Library) -> None:
     app.state.jobs = _jobs(settings)
     app.state.documents = _documents(settings, library, app.state.jobs)
     app.state.batches = _batches(settings, library, app.state.jobs)
+    app.state.evaluations = _evaluations(settings, library, app.state.jobs)
     app.state.suggestions = (
         Suggestions(settings.data_folder) if settings.suggestions == "on" else None
     )
@@ -151,6 +155,7 @@ def _upload_limits(settings: Settings) -> dict[str, int]:
     return {
         **dict.fromkeys(DOCUMENT_PATHS, settings.max_file_bytes + FORM_BYTES),
         "/v1/batches": settings.max_batch_bytes,
+        "/v1/evaluations": settings.max_evaluation_bytes,
     }
 
 
@@ -225,6 +230,19 @@ def _batches(settings: Settings, library: Library, jobs: Jobs) -> Batches:
     return Batches(files, library, jobs, limits, settings.max_running_batches)
 
 
+def _evaluations(settings: Settings, library: Library, jobs: Jobs) -> Evaluations:
+    limits = EvaluationLimits(
+        max_lines=settings.max_evaluation_lines,
+        max_line_characters=settings.max_text_characters,
+        max_evaluations=settings.max_evaluations,
+        keep_seconds=settings.keep_evaluations_seconds,
+    )
+    files = EvaluationFiles(settings.data_folder / "evaluations")
+    test_sets = TestSets(settings.test_sets or settings.data_folder / "test-sets")
+    running = settings.max_running_evaluations
+    return Evaluations(files, library, jobs, test_sets, limits, running)
+
+
 def _library(settings: Settings) -> Library:
     return Library(
         settings.bundles, _engine_options(settings), reload_seconds=settings.reload_seconds
@@ -250,7 +268,7 @@ async def _lifespan(drain_seconds: float, app: FastAPI) -> AsyncIterator[None]:
     app.state.library.start()
     app.state.access.start()
     app.state.jobs.resume()
-    kept = (app.state.documents, app.state.batches)
+    kept = (app.state.documents, app.state.batches, app.state.evaluations)
     sweeps = [asyncio.create_task(each.sweep()) for each in kept]
     yield
     app.state.intake.close()

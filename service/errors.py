@@ -18,6 +18,7 @@
       QuotaExceeded              quota_exceeded        429
       NotReady                   not_ready             409
       UnusableModel              unusable_model        409
+      Conflict                   conflict              409
       Overloaded                 overloaded            503
       StoreUnavailable           store_unavailable     503
       DeadlineExceeded           deadline_exceeded     504
@@ -173,6 +174,13 @@ class UnusableModel(ServiceError):
         super().__init__(f"the model {identity} cannot be used: {reason}")
         self.reason = reason
         """Without the name."""
+
+
+class Conflict(ServiceError):
+    """What is asked for contradicts what was asked for before."""
+
+    code = "conflict"
+    status = 409
 
 
 class Overloaded(ServiceError):

@@ -177,6 +177,29 @@ class Settings(BaseSettings):
     max_running_batches: Annotated[
         int, Field(ge=1, description="Batches that are translated at a time.")
     ] = 1
+    test_sets: Annotated[
+        Path | None,
+        Field(
+            description="Folder of test sets, files NAME.LANGUAGE; if not given, test-sets in the "
+            "data folder."
+        ),
+    ] = None
+    max_evaluation_bytes: Annotated[
+        int, Field(ge=1, description="Bytes of a request for an evaluation, with all its lines.")
+    ] = 67_108_864
+    max_evaluation_lines: Annotated[
+        int, Field(ge=1, description="Lines of the source of an evaluation.")
+    ] = 100_000
+    max_evaluations: Annotated[
+        int, Field(ge=1, description="Evaluations kept at a time, those that are done included.")
+    ] = 1_000
+    max_running_evaluations: Annotated[
+        int, Field(ge=1, description="Evaluations that are worked on at a time.")
+    ] = 1
+    keep_evaluations_seconds: Annotated[
+        float,
+        Field(gt=0, description="Time for which an evaluation is kept that nothing is done to."),
+    ] = 604_800.0
     suggestions: Annotated[
         Literal["on", "off"],
         Field(

@@ -76,7 +76,6 @@ MAY_IMPORT = {
     "service.entries": LEAVES | {"service.engine"},
     "service.glossaries": LEAVES | {"service.engine", "service.entries", "service.store"},
     "service.evaluation": LEAVES | {"service.engine"},
-    "service.evaluations": LEAVES | {"service.engine", "service.evaluation"},
     "service.store": LEAVES,
     "service.suggestions": LEAVES,
     "service.ledger": {"service.store"},
@@ -107,6 +106,15 @@ MAY_IMPORT = {
         "service.jobs",
         "service.segments",
     },
+    "service.test_sets": LEAVES | {"service.engine"},
+    "service.evaluations": LEAVES
+    | {
+        "service.engine",
+        "service.evaluation",
+        "service.job_folders",
+        "service.jobs",
+        "service.test_sets",
+    },
     "service.api.__init__": set(),
     "service.api.dialect": LEAVES,
     "service.api.dependencies": LEAVES
@@ -115,6 +123,7 @@ MAY_IMPORT = {
         "service.batches",
         "service.documents",
         "service.engine",
+        "service.evaluations",
         "service.glossaries",
         "service.scopes",
         "service.suggestions",
@@ -148,6 +157,15 @@ MAY_IMPORT = {
     | {"service.access", "service.api.downloads", "service.documents", "service.glossaries"},
     "service.api.batches": NATIVE
     | {"service.access", "service.batches", "service.glossaries", "service.jobs"},
+    "service.api.evaluations": NATIVE
+    | {
+        "service.access",
+        "service.api.bodies",
+        "service.evaluation",
+        "service.evaluations",
+        "service.jobs",
+        "service.test_sets",
+    },
     "service.api.operations": DIALECT,
     "service.server": {"service.settings"},
     "service.terminal": set(),

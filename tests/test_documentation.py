@@ -14,6 +14,13 @@ from typer.testing import CliRunner
 
 from models import manifest
 from service import errors, metrics
+from service.api.evaluations import (
+    ConfidenceBody,
+    DecodeBody,
+    EvaluationBody,
+    EvaluationRequest,
+    NamedTestSet,
+)
 from service.api.failure import Failure
 from service.api.native.catalogue import Language
 from service.api.native.detection import DetectedBody, DetectRequest
@@ -36,6 +43,7 @@ from service.api.native.stream import FinishedBody
 from service.api.native.translation import TranslateRequest
 from service.api.native.usage import UsageBody
 from service.app import create_app
+from service.evaluations import Counts, Performance, Report
 from service.settings import Settings
 from tests import examples
 from training import recipe
@@ -112,6 +120,14 @@ API_SHAPES = (
     TokenBody,
     UsageBody,
     Failure,
+    EvaluationRequest,
+    DecodeBody,
+    ConfidenceBody,
+    EvaluationBody,
+    NamedTestSet,
+    Report,
+    Counts,
+    Performance,
 )
 COMMANDS = [(package, name) for package in CLIS for name in commands_of(package)]
 

@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 import service.batches
 import service.documents
 import service.engine
+import service.evaluations
 import service.glossaries
 from service.access import Access, Caller
 from service.errors import Overloaded
@@ -82,6 +83,11 @@ async def _batches(request: Request) -> service.batches.Batches:
     return batches
 
 
+async def _evaluations(request: Request) -> service.evaluations.Evaluations:
+    evaluations: service.evaluations.Evaluations = request.app.state.evaluations
+    return evaluations
+
+
 async def _suggestions(request: Request) -> Suggestions | None:
     suggestions: Suggestions | None = request.app.state.suggestions
     return suggestions
@@ -99,6 +105,7 @@ CurrentAccess = Annotated[Access, Depends(_access)]
 CurrentGlossaries = Annotated[service.glossaries.Glossaries, Depends(_glossaries)]
 CurrentDocuments = Annotated[service.documents.Documents, Depends(_documents)]
 CurrentBatches = Annotated[service.batches.Batches, Depends(_batches)]
+CurrentEvaluations = Annotated[service.evaluations.Evaluations, Depends(_evaluations)]
 CurrentSuggestions = Annotated[Suggestions | None, Depends(_suggestions)]
 """Where suggestions are kept, if any are taken."""
 
@@ -171,6 +178,7 @@ TranslatingCaller = Annotated[Caller, Depends(_For("translate"))]
 """Who asks for translations; to be charged. The first of a route's parameters: what comes before
 is answered to everyone."""
 DocumentsCaller = Annotated[Caller, Depends(_For("documents"))]
+EvaluatingCaller = Annotated[Caller, Depends(_For("evaluate"))]
 GlossariesCaller = Annotated[Caller, Depends(_For("glossaries"))]
 AnyCaller = Annotated[Caller, Depends(_For(None))]
 """Who asks, whatever his key is good for."""

@@ -12,6 +12,7 @@ TAGS = [
     {"name": "scoring", "description": "The native API: how likely a translation is."},
     {"name": "documents", "description": "The native API: files, translated by jobs."},
     {"name": "batches", "description": "The native API: files of any size, translated by jobs."},
+    {"name": "evaluations", "description": "The native API: how good a model is, by jobs."},
     {"name": "glossaries", "description": "The native API: terms to be translated in a given way."},
     {"name": "models", "description": "The native API: what there is."},
     {"name": "usage", "description": "The native API: what was done for a key."},

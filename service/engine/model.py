@@ -70,6 +70,8 @@ class ModelDescription:
     """What of ONNX Runtime runs it."""
     parameters: int
     scores: list[Score]
+    sha256: str = ""
+    """Of the manifest, which names all files of the bundle with theirs."""
     card: str = field(default="", repr=False)
     """The model card, Markdown."""
 
@@ -236,5 +238,6 @@ def _describe(bundle: Bundle, sessions: Sessions) -> ModelDescription:
         provider=sessions.provider,
         parameters=manifest.architecture.parameters,
         scores=manifest.scores,
+        sha256=bundle.sha256,
         card=bundle.file(manifest.card).read_text(encoding="utf-8"),
     )

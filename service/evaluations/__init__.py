@@ -1,5 +1,19 @@
 """Durable jobs that measure models or hypotheses, and what they report: the front door."""
 
+from service.evaluations.evaluations import UNDER_WAY, Evaluation, Evaluations
+from service.evaluations.files import (
+    BASELINE,
+    HYPOTHESES,
+    REPORT,
+    SOURCE,
+    Decode,
+    EvaluationFiles,
+    Measures,
+    ModelChoice,
+    Record,
+    reference,
+)
+from service.evaluations.intake import MAX_REFERENCES, EvaluationLimits, Submission
 from service.evaluations.report import (
     BaselineInfo,
     BaselineKind,
@@ -12,12 +26,28 @@ from service.evaluations.report import (
 )
 
 __all__ = [
+    "BASELINE",
+    "HYPOTHESES",
+    "MAX_REFERENCES",
+    "REPORT",
+    "SOURCE",
+    "UNDER_WAY",
     "BaselineInfo",
     "BaselineKind",
     "Counts",
+    "Decode",
     "DecodeInfo",
+    "Evaluation",
+    "EvaluationFiles",
+    "EvaluationLimits",
+    "Evaluations",
+    "Measures",
+    "ModelChoice",
     "ModelInfo",
     "PairInfo",
     "Performance",
+    "Record",
     "Report",
+    "Submission",
+    "reference",
 ]

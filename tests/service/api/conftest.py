@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 import pytest
 from starlette.testclient import TestClient
 
+from models.bundle import Decoding, Direction
 from service.app import create_app
 from service.engine import (
     Detection,
     FinishedSentence,
+    ModelDescription,
     Score,
     SentenceAttention,
     SentenceScore,
@@ -19,11 +21,14 @@ from service.engine import (
     Translation,
     TranslationOptions,
 )
-from service.errors import UnsupportedPair
+from service.errors import UnknownModel, UnsupportedPair
 from service.keyring import new_key
 from service.settings import Settings
 from service.store import Allowance, Keys
 
+DECODING = Decoding(
+    beam=4, length_penalty=0.6, max_source_tokens=24, max_target_factor=1.5, max_target_extra=4
+)
 PAIRS = {("de", "en"), ("en", "de")}
 ATTENTION = SentenceAttention(["<2en>", "a", "</s>"], ["A", "</s>"], [[0.1, 0.8, 0.1], [0, 0, 1]])
 
@@ -31,9 +36,13 @@ ATTENTION = SentenceAttention(["<2en>", "a", "</s>"], ["A", "</s>"], [[0.1, 0.8,
 class ShoutingTranslator:
     """Translates by capitals, so what it must say is known without a model."""
 
-    def __init__(self, models: "ShoutingModels", source: str, target: str) -> None:
+    defaults = DECODING
+
+    def __init__(
+        self, models: "ShoutingModels", source: str, target: str, version: str = "1"
+    ) -> None:
         self._models = models
-        self.source, self.target, self.model = source, target, "shout/1"
+        self.source, self.target, self.model = source, target, f"shout/{version}"
 
     async def stream(self, text: str, request: TranslationOptions):
         """Yield the words as if each were a sentence, the last one first."""
@@ -79,15 +88,36 @@ class ShoutingTranslator:
     ) -> Iterator[Translation]:
         for text in texts:
             self._models.options.append(options)
+            self._models.before_each()
+            if self._models.answers:
+                yield self._models.answers.pop(0)
+                continue
             yield Translation(
-                text=text.upper(),
+                text=text.upper() if self.model == "shout/1" else text.title(),
                 source=self.source,
                 target=self.target,
-                model="shout/1",
+                model=self.model,
                 score=-0.5,
                 finish_reason="eos",
                 alternatives=[],
             )
+
+
+@dataclass(frozen=True)
+class LentModel:
+    """One version of the model; the second one shouts less."""
+
+    models: "ShoutingModels"
+    version: str
+
+    def find(self, source: str, target: str) -> ShoutingTranslator:
+        found = self.models.find(source, target)
+        return ShoutingTranslator(self.models, found.source, found.target, self.version)
+
+    def describe(self) -> list[ModelDescription]:
+        directions = [Direction(source=source, target=target) for source, target in sorted(PAIRS)]
+        how = {"variant": "int8", "provider": "CPUExecutionProvider", "sha256": self.version * 64}
+        return [ModelDescription("shout", self.version, directions, parameters=1, scores=[], **how)]
 
 
 @dataclass
@@ -104,6 +134,20 @@ class ShoutingModels:
     options: list[TranslationOptions] = field(default_factory=list)
     answers: list[Translation] = field(default_factory=list)
     """What a test wants translations to be; capitals when there are none left."""
+    versions: set[str] = field(default_factory=lambda: {"1", "2"})
+    """In the folder; the first serves."""
+
+    def before_each(self) -> None:
+        """Do what a test has put in the way of each of many texts; nothing if it has not."""
+
+    def identify(self, name: str, version: str | None = None) -> tuple[str, str]:
+        if name != "shout" or (version or "1") not in self.versions:
+            raise UnknownModel(f"there is no model {name} {version}")
+        return name, version or "1"
+
+    @contextmanager
+    def lend(self, name: str, version: str | None = None) -> Iterator[LentModel]:
+        yield LentModel(self, self.identify(name, version)[1])
 
     async def on_translate(self) -> None:
         """Do what a test has put in the way of each translation; nothing if it has not."""

@@ -1,0 +1,322 @@
+"""Evaluations: what is asked to be measured, how far it is, and what came out, until it expires.
+
+    submit -> Evaluation -> find ... find -> report, read -> delete
+
+What is asked is examined as it comes, so that whoever asks hears at once what is wrong with it. All
+methods that a request waits for leave the event loop free.
+"""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from service.engine import Library
+from service.errors import (
+    Conflict,
+    NotFound,
+    NotReady,
+    Overloaded,
+    ServiceError,
+    restored,
+)
+from service.evaluations.files import HYPOTHESES, REPORT, EvaluationFiles, Record
+from service.evaluations.intake import (
+    Earlier,
+    EvaluationLimits,
+    Examined,
+    Submission,
+    content_hash,
+    examine,
+    key_hash,
+)
+from service.evaluations.report import Report
+from service.evaluations.work import EvaluationWork
+from service.jobs import Jobs, JobState, JobStatus
+from service.test_sets import TestSet, TestSets
+
+log = logging.getLogger(__name__)
+
+KIND = "evaluation"
+UNDER_WAY: frozenset[JobState] = frozenset({"queued", "running"})
+
+_MAX_SWEEP_SECONDS = 600.0
+_LOST = JobStatus("failed", 0, 0, ServiceError.code, "internal error")
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """An evaluation and how far it is."""
+
+    id: str
+    record: Record
+    state: JobState
+    done: int
+    total: int
+    """Lines that models translate; 0 if none does."""
+    expires: datetime
+    """When it will be removed, if nothing more is done to it."""
+    failure: ServiceError | None
+    report: Report | None
+    """If it is done."""
+
+
+class Evaluations:
+    """The evaluations of all callers.
+
+    Args:
+        max_running: how many are worked on at a time.
+    """
+
+    def __init__(  # all that it puts together
+        self,
+        files: EvaluationFiles,
+        library: Library,
+        jobs: Jobs,
+        test_sets: TestSets,
+        limits: EvaluationLimits,
+        max_running: int = 1,
+    ) -> None:
+        self._files = files
+        self._library = library
+        self._jobs = jobs
+        self._test_sets = test_sets
+        self._limits = limits
+        self._submitting = asyncio.Lock()
+        self._ids_by_key: dict[str, str] | None = None
+        jobs.register(KIND, EvaluationWork(files, library), max_running)
+
+    async def submit(
+        self,
+        submission: Submission,
+        charge: Callable[[int], object] = lambda characters: None,
+    ) -> Evaluation:
+        """Accept a request and queue its work; or return what came of the same one before.
+
+        Args:
+            charge: told the characters to translate before anything is kept, on the event loop;
+                may refuse.
+
+        Raises:
+            Conflict: the idempotency key was used for something else.
+            InvalidRequest: what `examine` raises.
+            Overloaded: no more evaluations can be kept, or the service begins or ends.
+            StoreUnavailable: they cannot be kept now.
+        """
+        # Those with keys one after the other, or two of one key would not find each other.
+        async with self._submitting if submission.key is not None else nullcontext():
+            if submission.key is not None:
+                known = await asyncio.to_thread(self._known, submission)
+                if known is not None:
+                    return known
+            examined = await asyncio.to_thread(self._examine, submission)
+            charge(examined.record.characters)
+            return await asyncio.to_thread(self._keep, examined)
+
+    async def find(self, id: str, *, owner: str | None = None) -> Evaluation:
+        """Return an evaluation.
+
+        Raises:
+            NotFound: there is none, or not for this caller.
+        """
+        return await asyncio.to_thread(self._find, id, owner)
+
+    async def find_all(
+        self, *, owner: str | None = None, state: JobState | None = None, most: int = 100
+    ) -> list[Evaluation]:
+        """Return the evaluations of an owner, the newest first.
+
+        Args:
+            owner: those of no owner, if None.
+            state: only those in it.
+        """
+        return await asyncio.to_thread(self._list, owner, state, most)
+
+    async def cancel(self, id: str, *, owner: str | None = None) -> Evaluation:
+        """Give an evaluation up and keep what is known of it; what is over stays as it is.
+
+        Raises:
+            NotFound: there is none for this caller.
+        """
+        return await asyncio.to_thread(self._cancel, id, owner)
+
+    async def delete(self, id: str, *, owner: str | None = None) -> None:
+        """Give an evaluation up, if it is under way, and remove all that is left of it.
+
+        Raises:
+            NotFound: there is none for this caller.
+        """
+        await asyncio.to_thread(self._delete, id, owner)
+
+    async def read(self, id: str, name: str, *, owner: str | None = None) -> bytes:
+        """Return one of its files.
+
+        Raises:
+            NotFound: there is no such evaluation for this caller, or it has no such file.
+            NotReady: it is not done.
+            ServiceError: that for which it failed.
+        """
+        return await asyncio.to_thread(self._read, id, name, owner)
+
+    async def report(self, id: str, *, owner: str | None = None) -> Report:
+        """Return what came out.
+
+        Raises:
+            ServiceError: as for `read`.
+        """
+        return await asyncio.to_thread(self.find_report, id, owner)
+
+    def find_report(self, id: str, owner: str | None = None) -> Report:
+        """Return what came out; blocks.
+
+        Raises:
+            ServiceError: as for `read`.
+        """
+        return Report.model_validate_json(self._read(id, REPORT, owner))
+
+    async def test_sets(self) -> list[TestSet]:
+        """Return the test sets that the service has."""
+        return await asyncio.to_thread(self._test_sets.find_all)
+
+    async def sweep(self) -> None:
+        """Remove what has expired, now and again until cancelled."""
+        while True:
+            await asyncio.to_thread(self._sweep)
+            await asyncio.sleep(min(self._limits.keep_seconds, _MAX_SWEEP_SECONDS))
+
+    def _known(self, submission: Submission) -> Evaluation | None:
+        """Return the evaluation that was asked for with the same key."""
+        if self._ids_by_key is None:
+            found = ((id, self._files.record(id)) for id in self._files.ids())
+            self._ids_by_key = {
+                record.key_sha256: id for id, record in found if record and record.key_sha256
+            }
+        id = self._ids_by_key.get(key_hash(submission) or "")
+        record = self._files.record(id) if id else None
+        if id is None or record is None or self._has_expired(id):
+            return None
+        if record.content_sha256 != content_hash(submission):
+            message = f"idempotency_key: it was used for another evaluation, {id}"
+            raise Conflict(message, field="idempotency_key")
+        if self._jobs.status(id) is None:  # the process died before the job was queued
+            self._jobs.submit(KIND, id)
+        return self._find(id, submission.owner)
+
+    def _examine(self, submission: Submission) -> Examined:
+        most = self._limits.max_evaluations
+        if len(self._files.ids()) >= most:
+            raise Overloaded(f"{most} evaluations are kept already")
+
+        def find_earlier(id: str) -> Earlier:
+            try:
+                record = self._record(id, submission.owner)
+                content = self._read(id, HYPOTHESES, submission.owner, must_be_done=True)
+            except NotFound:
+                message = f"baseline_job: there is no evaluation {id[:40]}"
+                raise NotFound(message, field="baseline_job") from None
+            return Earlier(record, content.decode().split("\n")[:-1])
+
+        return examine(submission, self._library, self._test_sets, self._limits, find_earlier)
+
+    def _keep(self, examined: Examined) -> Evaluation:
+        id, record = secrets.token_hex(16), examined.record
+        self._files.create(id, record, examined.texts)
+        try:
+            self._jobs.submit(KIND, id)
+        except BaseException:
+            self._files.remove(id)
+            raise
+        if record.key_sha256 and self._ids_by_key is not None:
+            self._ids_by_key[record.key_sha256] = id
+        return self._describe(id, record, JobStatus("queued", 0, 0))
+
+    def _find(self, id: str, owner: str | None) -> Evaluation:
+        record = self._record(id, owner)
+        return self._describe(id, record, self._status(id))
+
+    def _status(self, id: str) -> JobStatus:
+        # A job that nobody knows: the database is another one, or the process died in between.
+        return self._jobs.status(id) or _LOST
+
+    def _record(self, id: str, owner: str | None) -> Record:
+        record = self._files.record(id)
+        if record is None or record.owner not in (None, owner) or self._has_expired(id):
+            raise NotFound("there is no such evaluation", field="id")
+        return record
+
+    def _list(self, owner: str | None, state: JobState | None, most: int) -> list[Evaluation]:
+        found = [
+            (record.created, id, record)
+            for id in self._files.ids()
+            if (record := self._files.record(id)) and record.owner == owner
+        ]
+        chosen: list[Evaluation] = []
+        for _, id, record in sorted(found, key=lambda each: each[:2], reverse=True):
+            if len(chosen) == most:
+                break
+            status = self._status(id)
+            if state in (None, status.state) and not self._has_expired(id):
+                chosen.append(self._describe(id, record, status))
+        return chosen
+
+    def _cancel(self, id: str, owner: str | None) -> Evaluation:
+        self._record(id, owner)
+        if self._status(id).state in UNDER_WAY:
+            self._jobs.cancel(id)
+        return self._find(id, owner)
+
+    def _delete(self, id: str, owner: str | None) -> None:
+        self._record(id, owner)
+        self._remove(id)
+
+    def _remove(self, id: str) -> None:
+        self._jobs.forget(id)
+        self._files.remove(id)
+
+    def _read(self, id: str, name: str, owner: str | None, *, must_be_done: bool = False) -> bytes:
+        self._record(id, owner)
+        content = None if must_be_done else self._files.read(id, name)
+        if content is not None:
+            return content
+        evaluation = self._find(id, owner)
+        if evaluation.failure is not None:
+            raise evaluation.failure
+        if evaluation.state in UNDER_WAY:
+            raise NotReady(f"the evaluation is {evaluation.state}")
+        content = self._files.read(id, name)
+        if content is None or evaluation.state == "cancelled":
+            because = ", for it was cancelled" if evaluation.state == "cancelled" else ""
+            raise NotFound(f"the evaluation has no {name}{because}", field="id")
+        return content
+
+    def _sweep(self) -> None:
+        for id in self._files.ids():
+            try:
+                if self._has_expired(id):
+                    self._remove(id)
+                    log.info("evaluation expired", extra={"job": id})
+            except Exception:
+                log.exception("evaluation cannot be removed", extra={"job": id})
+
+    def _has_expired(self, id: str) -> bool:
+        return self._expires(id) <= time.time()
+
+    def _expires(self, id: str) -> float:
+        return self._files.changed(id) + self._limits.keep_seconds
+
+    def _describe(self, id: str, record: Record, status: JobStatus) -> Evaluation:
+        report = self._files.read(id, REPORT) if status.state == "done" else None
+        return Evaluation(
+            id=id,
+            record=record,
+            state=status.state,
+            done=status.done,
+            total=sum(record.chunk_sizes),
+            expires=datetime.fromtimestamp(self._expires(id), UTC),
+            failure=restored(status.code, status.message) if status.code else None,
+            report=Report.model_validate_json(report) if report else None,
+        )
