@@ -21,7 +21,7 @@ from service.evaluation.results import (
     MetricResult,
     Significance,
 )
-from service.evaluation.scorers import ALL_METRICS, MetricName
+from service.evaluation.scorers import ALL_METRICS, MetricName, check_metrics
 from service.evaluation.scores import (
     Metric,
     find_nearest,
@@ -47,6 +47,7 @@ __all__ = [
     "Task",
     "analyse",
     "analyse_apart",
+    "check_metrics",
     "evaluate",
     "find_nearest",
     "score",

@@ -6,7 +6,7 @@ from service.evaluation.counting import count
 from service.evaluation.doubts import find_doubts
 from service.evaluation.examples import find_changed, find_worst
 from service.evaluation.results import Analysis
-from service.evaluation.scorers import make_scorer
+from service.evaluation.scorers import MetricName, Scorer, make_close_scorer, make_scorer
 from service.evaluation.task import Task, check_task
 
 
@@ -18,11 +18,16 @@ def analyse(task: Task) -> Analysis:
             the target language into words is not installed.
     """
     check_task(task)
-    names = dict.fromkeys((*task.metrics, "bleu", "chrf"))  # the last two for a closer look
-    scorers = {name: make_scorer(name, task.target) for name in names}
-    all_counted = {name: count(task, name, scorer) for name, scorer in scorers.items()}
-    bleu, chrf = all_counted["bleu"], all_counted["chrf"]
-    counted = [all_counted[name] for name in dict.fromkeys(task.metrics)]
+    scorers = {name: make_scorer(name, task.target) for name in task.metrics}
+    close_scorer, doubts = make_close_scorer(task.target)
+    # for a closer look, whether they are asked for or not
+    close_scorers: dict[MetricName, Scorer] = {
+        "bleu": close_scorer,
+        "chrf": make_scorer("chrf", task.target),
+    }
+    every = {name: count(task, name, scorer) for name, scorer in (close_scorers | scorers).items()}
+    bleu, chrf = every["bleu"], every["chrf"]
+    counted = [every[name] for name in scorers]
     spreads = spread_scores(task, counted)
     return Analysis(
         metrics=[summarise(task, *each) for each in zip(counted, spreads, strict=True)],
@@ -32,7 +37,7 @@ def analyse(task: Task) -> Analysis:
         changed=find_changed(task, bleu, chrf),
         identical=_count_identical(task),
         empty=sum(not line.strip() for line in task.hypotheses),
-        warnings=find_doubts(task),
+        warnings=[*find_doubts(task), *doubts],
     )
 
 

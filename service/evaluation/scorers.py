@@ -119,6 +119,28 @@ def make_scorer(name: MetricName, target: str) -> Scorer:
         ) from error
 
 
+def check_metrics(metrics: Sequence[MetricName], target: str) -> None:
+    """Refuse metrics that cannot be computed for a language, before anything is translated.
+
+    Raises:
+        InvalidRequest: as for `make_scorer`.
+    """
+    for metric in metrics:
+        make_scorer(metric, target)
+
+
+def make_close_scorer(target: str) -> tuple[Scorer, list[str]]:
+    """Make a BLEU to look at single lines with, whatever is installed for the language.
+
+    Returns: The scorer; and a sentence if it is not the one that lines together are scored by.
+    """
+    try:
+        return make_scorer("bleu", target), []
+    except InvalidRequest as missing:
+        doubt = f"{missing}: BLEU of single lines and by length counts characters instead."
+        return Scorer(BLEU(tokenize="char", force=True)), [doubt]
+
+
 def make_token_scorer() -> Scorer:
     """Make a BLEU that compares what white space separates as it is."""
     return Scorer(BLEU(tokenize="none", force=True))

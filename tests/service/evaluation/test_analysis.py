@@ -1,10 +1,12 @@
 import random
 from dataclasses import replace
+from importlib.util import find_spec
 
 import pytest
+import sacrebleu
 
 from service.errors import InvalidRequest
-from service.evaluation import Task, analyse
+from service.evaluation import Analysis, Task, analyse, check_metrics
 from tests.sacrebleu_command import METRICS, compare_by_sacrebleu, score_by_sacrebleu
 
 SENTENCE = "the a cat Dog sits, on under table. it's 5.7% (falls) “now” über vote"
@@ -109,6 +111,60 @@ def test_approximate_randomisation_is_that_of_the_sacrebleu_command(metric, tmp_
         signature,
     )
     assert f"{test.p_value:.4f}" == own[3]
+
+
+def test_systems_that_say_the_same_do_not_differ():
+    # sacreBLEU gives p = 1 / (samples + 1) here
+    found = analyse(replace(TASK, baseline=TASK.hypotheses, metrics=["chrf"], paired="both"))
+
+    [comparison] = found.comparison
+    assert comparison.delta == 0.0
+    assert [test.p_value for test in comparison.tests] == [1.0, 1.0]
+
+
+def test_only_what_is_asked_for_is_computed():
+    found = analyse(replace(TASK, metrics=["ter"], resamples=0, paired="none"))
+
+    assert [metric.interval for metric in found.metrics] == [None]
+    assert [comparison.tests for comparison in found.comparison] == [[]]
+    assert [comparison.baseline_interval for comparison in found.comparison] == [None]
+
+
+def test_paired_bootstrap_without_intervals_draws_as_often_as_sacrebleu():
+    found = analyse(replace(TASK, metrics=["bleu"], resamples=0))
+
+    [test] = found.comparison[0].tests
+    assert (test.samples, found.metrics[0].interval) == (1000, None)
+
+
+def test_parts_that_are_drawn_apart_are_those_drawn_at_once(monkeypatch):
+    whole = analyse(replace(TASK, paired="both"))
+
+    monkeypatch.setattr("service.evaluation.resampling._DRAWN_AT_ONCE", 2_000)
+    monkeypatch.setattr("service.evaluation.scorers.LINES_AT_ONCE", 7)
+
+    assert analyse(replace(TASK, paired="both")) == whole
+
+
+def test_analysis_survives_json(analysis):
+    assert Analysis.model_validate_json(analysis.model_dump_json()) == analysis
+
+
+@pytest.mark.skipif(find_spec("MeCab") is not None, reason="the Japanese tokenizer is installed")
+def test_missing_tokenizer_hinders_only_bleu():
+    task = Task(["a"], [["今日は。"]], ["今日"], None, target="ja", metrics=["chrf"], resamples=0)
+
+    found = analyse(task)
+
+    assert found.warnings == [
+        "BLEU for ja needs the package sacrebleu[ja]: BLEU of single lines and by length counts "
+        "characters instead."
+    ]
+    assert found.worst[0].bleu == pytest.approx(
+        sacrebleu.sentence_bleu("今日", ["今日は。"], tokenize="char").score
+    )
+    with pytest.raises(InvalidRequest, match=r"BLEU for ja needs the package sacrebleu\[ja\]"):
+        check_metrics(["chrf", "bleu"], "ja")
 
 
 def test_differing_counts_of_the_baseline_are_refused():
