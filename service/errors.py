@@ -199,6 +199,7 @@ class StoreUnavailable(ServiceError):
 
     code = "store_unavailable"
     status = 503
+    retry_after_seconds = 5
 
 
 class DeadlineExceeded(ServiceError):

@@ -15,6 +15,7 @@ recorded, it goes on from its last recorded chunk when it can be.
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -112,7 +113,7 @@ class Jobs:
         self._launching = threading.Lock()
         self._is_launched = False
         self._changed = threading.Condition()
-        self._running: set[str] = set()
+        self._running: Counter[str] = Counter()
         self._given_up: set[str] = set()
         self._closing = threading.Event()
         self._reviver = threading.Thread(target=self._revive, name="reviving", daemon=True)
@@ -217,7 +218,7 @@ class Jobs:
         while not self._closing.wait(REVIVING_SECONDS):
             try:
                 begun = self._engine.begun()
-                before, idle = idle, begun.keys() - self._running
+                before, idle = idle, begun.keys() - self._running.keys()
                 # Twice in a row, for a job that begins is begun a moment before it runs.
                 for id in before & idle:
                     self._queue_again(id, begun[id])
@@ -234,14 +235,14 @@ class Jobs:
 
     def _run(self, kind: str, id: str) -> dict[str, str]:
         with self._changed:
-            self._running.add(id)
+            self._running[id] += 1  # twice, if it was resumed too early: the engine ends the first
         try:
             return self._run_steps(self._work[kind], id)
         except StoreUnavailable:  # of the engine itself: those of the work are outcomes
             raise _Abandoned from None
         finally:
             with self._changed:
-                self._running.discard(id)
+                self._running -= Counter([id])
                 self._changed.notify_all()
 
     def _run_steps(self, work: Work, id: str) -> dict[str, str]:
@@ -254,19 +255,24 @@ class Jobs:
                 raise _Failed(outcome)
             return outcome["result"]
 
-        check = partial(self._check, id)
         try:
             sizes = step("plan", lambda: list(work.plan(id)))
             results: list[Any] = []
             for chunk in range(len(sizes)):
                 self._check(id)
                 self._engine.tell(sum(sizes[:chunk]), sum(sizes))
-                results.append(step("chunk", partial(work.run, id, chunk, check)))
-            step("finish", lambda: work.finish(id, results, check))
+                results.append(step("chunk", partial(self._run_chunk, work, id, chunk)))
+            step("finish", lambda: work.finish(id, results, partial(self._check, id)))
         except _Failed as failure:
             return failure.outcome
         self._engine.tell(sum(sizes), sum(sizes))
         return {}
+
+    def _run_chunk(self, work: Work, id: str, chunk: int) -> object:
+        log.debug("chunk begins", extra={"job": id, "chunk": chunk})
+        result = work.run(id, chunk, partial(self._check, id))
+        log.debug("chunk done", extra={"job": id, "chunk": chunk})
+        return result
 
     def _try(self, id: str, call: Callable[[], Any]) -> object:
         """Make a call again and again while what hinders it may pass."""

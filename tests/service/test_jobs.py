@@ -239,7 +239,8 @@ def test_job_whose_progress_cannot_be_recorded_goes_on_when_it_can(jobs, work):
     status = await_state(jobs, "unrecorded", "done", "failed")
     assert (status.state, status.done) == ("done", 25)
     assert work.finished["unrecorded"] == [0, 1, 2]
-    assert [work.ran["unrecorded", chunk] for chunk in range(3)] == [2, 1, 1]
+    assert work.ran["unrecorded", 0] > 1
+    assert [work.ran["unrecorded", chunk] for chunk in (1, 2)] == [1, 1]
 
 
 def test_what_cannot_be_recorded_is_refused_and_can_be_asked_again(jobs, work):
