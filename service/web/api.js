@@ -18,6 +18,11 @@ export function useKey(key) {
   sessionStorage.setItem(KEY, key);
 }
 
+/** Tell whether a key goes with what is asked. */
+export function hasKey() {
+  return sessionStorage.getItem(KEY) !== null;
+}
+
 /** List which source can be translated into which targets. */
 export async function listLanguages() {
   return (await call("v1/languages")).languages;
@@ -26,6 +31,11 @@ export async function listLanguages() {
 /** List the models that serve. */
 export async function listModels() {
   return (await call("v1/models")).models;
+}
+
+/** List the versions of a model, whether they serve or not. */
+export async function listVersions(name) {
+  return (await call(`v1/models/${name}/versions`)).versions;
 }
 
 /** Return the card of a model, as HTML that holds no scripts. */
@@ -69,6 +79,41 @@ export async function readResult(id) {
 /** Give up a document, or forget it. */
 export async function deleteDocument(id) {
   await send(`v1/documents/${id}`, { method: "DELETE" });
+}
+
+/** List the test sets that the service has. */
+export async function listTestSets() {
+  return (await call("v1/test-sets")).test_sets;
+}
+
+/** Begin an evaluation; resolves to the job. */
+export async function submitEvaluation(form) {
+  return call("v1/evaluations", { method: "POST", body: form });
+}
+
+/** List the caller's evaluations, the newest first. */
+export async function listEvaluations() {
+  return (await call("v1/evaluations")).evaluations;
+}
+
+/** Return an evaluation and how far it is. */
+export async function readEvaluation(id) {
+  return call(`v1/evaluations/${id}`);
+}
+
+/** Give an evaluation up; what is known of it stays. */
+export async function cancelEvaluation(id) {
+  await send(`v1/evaluations/${id}/cancel`, { method: "POST" });
+}
+
+/** Forget an evaluation. */
+export async function deleteEvaluation(id) {
+  await send(`v1/evaluations/${id}`, { method: "DELETE" });
+}
+
+/** Return the report of an evaluation, as a page in one file. */
+export async function readReport(id) {
+  return (await send(`v1/evaluations/${id}/report.html`)).blob();
 }
 
 function post(path, body, signal) {

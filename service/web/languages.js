@@ -28,6 +28,15 @@ export class Languages {
     return this.#names.of(code);
   }
 
+  /** Tell a pair, such as `de-en`, in words. */
+  describe(pair) {
+    for (const [source, targets] of this.#targetsBySource) {
+      const target = targets.find((code) => `${source}-${code}` === pair);
+      if (target) return `${this.name(source)} → ${this.name(target)}`;
+    }
+    return pair;
+  }
+
   /** Fill both selects, with what was chosen last if that is still served. */
   fill(languages) {
     this.#targetsBySource = new Map(languages.map(({ source, targets }) => [source, targets]));

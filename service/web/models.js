@@ -1,6 +1,7 @@
 // What serves: a card for each model, with what was measured of it.
 
 import { readCard } from "./api.js";
+import { make } from "./elements.js";
 
 export class Models {
   #element;
@@ -104,10 +105,4 @@ function demote(heading) {
   const lower = make(`h${Number(heading.localName.slice(1)) + 3}`);
   lower.append(...heading.childNodes);
   heading.replaceWith(lower);
-}
-
-function make(name, text) {
-  const element = document.createElement(name);
-  if (text !== undefined) element.textContent = text;
-  return element;
 }

@@ -4,6 +4,8 @@ import { listLanguages, listModels, translate, useKey } from "./api.js";
 import { heatMap } from "./attention.js";
 import { Choices } from "./choices.js";
 import { Documents } from "./documents.js";
+import { EvaluationForm } from "./evaluation_form.js";
+import { Evaluations } from "./evaluations.js";
 import { Figures } from "./figures.js";
 import { Languages } from "./languages.js";
 import { Mirror } from "./mirror.js";
@@ -31,6 +33,20 @@ const result = new Result(
 const documents = new Documents(element("documents"), element("jobs"), languages);
 const models = new Models(element("models"), (code) => languages.name(code));
 const figures = new Figures(element("figures"));
+const describePair = (pair) => languages.describe(pair);
+const evaluations = new Evaluations(element("evaluations"), element("evaluation-jobs"), {
+  describe: describePair,
+  onFailure: (failure) => (failure ? showFailure(failure) : hideFailure()),
+  onChange: (all) => evaluationForm.compareWith(all),
+});
+const evaluationForm = new EvaluationForm(element("evaluation"), {
+  describe: describePair,
+  onSubmitted: () => {
+    hideFailure();
+    evaluations.refresh();
+  },
+  onFailure: showFailure,
+});
 const tabs = new Tabs(element("tabs"), open);
 let pause = 0;
 let running = new AbortController();
@@ -153,6 +169,10 @@ function showFailure(failure) {
   if (failure.wantsKey) element("key").focus();
 }
 
+function hideFailure() {
+  element("failure").hidden = element("access").hidden = true;
+}
+
 function countCharacters() {
   const { length } = [...element("text").value];
   element("length").textContent = `${length.toLocaleString()} character${length === 1 ? "" : "s"}`;
@@ -221,13 +241,15 @@ function acceptDrops() {
 }
 
 async function open(view) {
-  if (view !== "models") {
-    figures.stop();
-    return;
-  }
-  figures.start();
+  figures.stop();
+  evaluations.close();
+  if (view === "translate") return;
+  if (view === "models") figures.start();
+  else evaluations.open();
   try {
-    models.show(await listModels());
+    const found = await listModels();
+    if (view === "models") models.show(found);
+    else await evaluationForm.fill(found);
   } catch (failure) {
     showFailure(failure);
   }
@@ -236,7 +258,7 @@ async function open(view) {
 async function fillLanguages() {
   try {
     languages.fill(await listLanguages());
-    element("access").hidden = element("failure").hidden = true;
+    hideFailure();
   } catch (failure) {
     showFailure(failure);
   }
@@ -266,6 +288,7 @@ function listen() {
     event.preventDefault();
     useKey(element("key").value.trim());
     await fillLanguages();
+    tabs.openFromAddress();
     update();
   });
   document.addEventListener("keydown", onKey);

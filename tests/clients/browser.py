@@ -33,7 +33,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-WAIT_SECONDS = 30
+WAIT_SECONDS = 60
 SHEETS = {"desktop": (1200, 900), "phone": (390, 844)}
 
 needs_chromium = pytest.mark.skipif(
