@@ -25,6 +25,8 @@ _FILE = re.compile(
 class TestSet:
     """What there is of a test set."""
 
+    __test__ = False  # or pytest would collect it
+
     name: str
     references: Mapping[str, int]
     """How many versions there are of each language; more than one of those that have further
@@ -42,7 +44,7 @@ class TestLines:
 class TestSets:
     """The test sets of a folder, which need not exist; read anew each time."""
 
-    __test__ = False  # or pytest would collect it
+    __test__ = False
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
