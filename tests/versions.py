@@ -59,6 +59,10 @@ def hold_back(folder: Path) -> Callable[..., None]:
     def let_go(meanwhile: Callable[[], object] = lambda: None) -> None:
         with manifest.open("w", encoding="utf-8") as stream:
             meanwhile()
+            # In the place of the pipe, of which a second reader would wait for ever.
+            plain = folder.parent / f".{folder.name}"
+            plain.write_text(text, encoding="utf-8")
+            plain.replace(manifest)
             stream.write(text)
 
     return let_go

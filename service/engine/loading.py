@@ -12,8 +12,11 @@ from service.errors import ServiceError, UnusableModel
 log = logging.getLogger(__name__)
 
 
-def load(folder: Path, options: EngineOptions) -> Model:
+def load(folder: Path, options: EngineOptions, *, yields: bool = False) -> Model:
     """Check, load and run the bundle of a folder; the caller owns the model.
+
+    Args:
+        yields: whether the calling thread, and so those of the model, yield to all others.
 
     Raises:
         UnusableModel: it must not or cannot be used; `reason` says why.
@@ -22,8 +25,21 @@ def load(folder: Path, options: EngineOptions) -> Model:
         model = open_model(Bundle.open(folder), options)
     except Exception as failure:  # ONNX Runtime's have no common base
         raise _refusal(folder, failure) from failure
+    model.yields = yields
     metrics.MODEL_LOADS.labels("loaded").inc()
     return model
+
+
+def examine(folder: Path) -> None:
+    """Check the files of a bundle, without loading it.
+
+    Raises:
+        UnusableModel: it is damaged; `reason` says how.
+    """
+    try:
+        Bundle.open(folder)
+    except (DamagedBundle, OSError) as failure:
+        raise _refusal(folder, failure) from failure
 
 
 def identity_of(folder: Path) -> str:

@@ -9,18 +9,20 @@ does for each of its chunks, finds the model loaded.
 import math
 import os
 import sys
+import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import monotonic
 
-from service.engine.model import Model
+from service.engine.identity import Key
+from service.engine.loading import load
+from service.engine.model import EngineOptions, Model
 from service.engine.registry import Models
 
 # A model that does not serve gets a tenth of the time of one that does, where both want all.
 _NICENESS = 10
-
-Key = tuple[str, str]
-"""Name and version, as the folders are called."""
 
 
 @dataclass(eq=False, slots=True)
@@ -28,14 +30,44 @@ class Loan:
     """One version, for all who borrow it."""
 
     key: Key
+    yields: bool
+    """Whether it yields to what serves, if it has to be loaded."""
     models: Future[Models] = field(default_factory=Future)
     num_borrowers: int = 0
     ends: float = math.inf
     """As `time.monotonic` counts; infinite while somebody has it."""
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether it came to nothing."""
+        return self.models.done() and self.models.exception() is not None
+
+    def start(self, folder: Path, options: EngineOptions, keep: Callable[[Model], Models]) -> None:
+        """Begin to load the model in a thread; all who wait for it are told if it cannot be.
+
+        Args:
+            keep: takes the model over, and returns what to lend.
+        """
+        name, arguments = f"lending {'/'.join(self.key)}", (folder, options, keep)
+        thread = threading.Thread(target=self._fetch, args=arguments, name=name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as failure:  # there are too many threads
+            self.models.set_exception(failure)
+
+    def _fetch(self, folder: Path, options: EngineOptions, keep: Callable[[Model], Models]) -> None:
+        if self.yields:
+            step_back()
+        try:
+            models = keep(load(folder, options, yields=self.yields))
+        except Exception as failure:  # noqa: BLE001  # whatever it is, those who wait must hear of it
+            self.models.set_exception(failure)
+        else:
+            self.models.set_result(models)
+
     def holds(self) -> tuple[Model, ...]:
         """Return what must not be unloaded, once it is loaded."""
-        is_loaded = self.models.done() and not self.models.exception()
+        is_loaded = self.models.done() and not self.has_failed
         return self.models.result().loaded if is_loaded else ()
 
 
@@ -48,25 +80,23 @@ class Loans:
 
     def __init__(self, linger_seconds: float) -> None:
         self._linger_seconds = linger_seconds
-        self._loans: dict[Key, Loan] = {}
+        self._loans: dict[tuple[Key, bool], Loan] = {}
 
-    def borrow(self, key: Key) -> Loan:
-        """Return the loan of a version; it is new if nobody has begun to load it."""
-        loan = self._loans.setdefault(key, Loan(key))
+    def borrow(self, key: Key, *, yields: bool) -> tuple[Loan, bool]:
+        """Return the loan of a version, and whether it is new: then the caller has to fill it."""
+        loan = self._loans.get((key, yields))
+        is_new = loan is None or loan.has_failed
+        if loan is None or is_new:
+            loan = self._loans[key, yields] = Loan(key, yields)
         loan.num_borrowers += 1
         loan.ends = math.inf
-        return loan
+        return loan, is_new
 
     def give_back(self, loan: Loan) -> None:
         """Tell that one borrower has done."""
         loan.num_borrowers -= 1
         if not loan.num_borrowers:
             loan.ends = monotonic() + self._linger_seconds
-
-    def drop(self, loan: Loan) -> None:
-        """Forget a loan that came to nothing; who asks next begins anew."""
-        if self._loans.get(loan.key) is loan:
-            del self._loans[loan.key]
 
     def used(self) -> set[Model]:
         """Return the models that loans need; those that are over are forgotten."""
@@ -76,9 +106,8 @@ class Loans:
 
     def seconds_left(self) -> float:
         """Return when the next loan may be over; infinite if none will be by itself."""
-        return max(
-            0.0, min((each.ends for each in self._loans.values()), default=math.inf) - monotonic()
-        )
+        next_end = min((loan.ends for loan in self._loans.values()), default=math.inf)
+        return max(0.0, next_end - monotonic())
 
 
 def step_back() -> None:

@@ -96,12 +96,19 @@ class Model:
         self.description = description
         self.translators = tuple(translators)
         """One for each direction."""
+        self.yields = False
+        """Whether its threads yield to those of other models."""
         self._scheduler = scheduler
 
     @property
     def name(self) -> str:
         """Name that it goes by in the folder of bundles."""
         return self.folder.parent.name
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Name and version that it goes by in the folder of bundles."""
+        return self.name, self.folder.name
 
     @property
     def identity(self) -> str:

@@ -1,5 +1,7 @@
 """Which bundles of a folder should serve: of each name, the newest that can be loaded.
 
+Where a version is pinned, that one should, and those newer than it are examined only.
+
 A bundle that cannot be loaded is tried again only when its files have changed. A model whose
 bundle has gone stays, unless another version of it is there.
 """
@@ -11,7 +13,7 @@ from pathlib import Path
 
 from models.bundle import DamagedBundle, find_bundles
 from service import metrics
-from service.engine.loading import identity_of, load
+from service.engine.loading import examine, identity_of, load
 from service.engine.model import EngineOptions, Model
 from service.errors import UnusableModel
 
@@ -29,29 +31,46 @@ class Shelf:
         self._marks: dict[Path, _Mark] = {}
         self._reasons: Mapping[Path, str] = {}
         self._gone: set[Path] = set()
+        self._ready: Mapping[Path, Model] = {}
+        self._unpinned: dict[str, tuple[str, str | None]] = {}
 
     def refused(self) -> Mapping[str, str]:
         """Return why bundles cannot be loaded, by name and version; any thread may ask."""
         return {identity_of(folder): reason for folder, reason in self._reasons.items()}
 
-    def choose(self, serving: Mapping[str, Model]) -> dict[str, Model]:
+    def choose(
+        self,
+        serving: Mapping[str, Model],
+        pins: Mapping[str, str] = {},
+        ready: Sequence[Model] = (),
+    ) -> dict[str, Model]:
         """Return the models that should serve, by name: those that do, and some newly loaded.
 
         The caller owns all of them.
+
+        Args:
+            pins: the version that should serve, by name.
+            ready: models that need not be loaded again, if they should serve.
         """
+        self._ready = {model.folder: model for model in ready}
         folders_by_name: dict[str, list[Path]] = {name: [] for name in serving}
         for folder in find_bundles(self._root):  # in ascending order of versions
             folders_by_name.setdefault(folder.parent.name, []).insert(0, folder)
-        chosen = {
-            name: self._choose(folders_by_name[name], serving.get(name))
-            for name in sorted(folders_by_name)
-        }
-        models = {name: model for name, model in chosen.items() if model is not None}
-        for name, folders in folders_by_name.items():
-            folders_by_name[name] = _tried(folders, chosen[name])
-        self._forget_all_but({folder for each in folders_by_name.values() for folder in each})
+        models: dict[str, Model] = {}
+        looked_at: set[Path] = set()
+        for name, folders in sorted(folders_by_name.items()):
+            wanted = _in_order(folders, pins.get(name), name in serving)
+            model = self._choose(wanted, serving.get(name))
+            looked_at.update(_tried(wanted, model))
+            if model is not None:
+                models[name] = model
+            if name in pins:
+                looked_at.update(self._examine_newer(folders, pins[name]))
+                self._tell_unpinned(name, pins[name], model)
+        self._forget_all_but(looked_at)
         self._tell_gone(models, folders_by_name)
         metrics.REFUSED_BUNDLES.set(len(self._reasons))
+        self._ready = {}
         return models
 
     def check_complete(self, models: Mapping[str, Model]) -> None:
@@ -77,22 +96,51 @@ class Shelf:
                 return present
             if is_known and folder in self._reasons:
                 continue
+            # What is ready was made of these files, unless they are seen to have changed.
+            is_changed = is_present or self._marks.get(folder, mark) != mark
+            ready = None if is_changed else self._ready.get(folder)
             self._marks[folder] = mark
-            if model := self._load(folder):
+            if model := self._load(folder, ready):
                 return model
             if is_present:
                 return present  # it was changed for the worse, after it had been loaded
         return present
 
-    def _load(self, folder: Path) -> Model | None:
+    def _load(self, folder: Path, ready: Model | None) -> Model | None:
         reasons = {each: why for each, why in self._reasons.items() if each != folder}
         try:
-            model = load(folder, self._options)
+            model = ready or load(folder, self._options)
         except UnusableModel as refusal:
             self._reasons = {**reasons, folder: refusal.reason}
             return None
         self._reasons = reasons
         return model
+
+    def _examine_newer(self, folders: Sequence[Path], pinned: str) -> Sequence[Path]:
+        """Find out which of the bundles that could be promoted are damaged, and return all."""
+        newer = [folder for folder in folders if _order(folder.name) > _order(pinned)]
+        for folder in newer:
+            mark = _mark(folder)
+            if self._marks.get(folder) == mark:
+                continue
+            self._marks[folder] = mark
+            reasons = {each: why for each, why in self._reasons.items() if each != folder}
+            try:
+                examine(folder)
+            except UnusableModel as refusal:
+                reasons[folder] = refusal.reason
+            self._reasons = reasons
+        return newer
+
+    def _tell_unpinned(self, name: str, pinned: str, model: Model | None) -> None:
+        """Say once that another version than the pinned one serves."""
+        instead = model.folder.name if model else None
+        if instead == pinned:
+            self._unpinned.pop(name, None)
+        elif self._unpinned.get(name) != (pinned, instead):
+            self._unpinned[name] = pinned, instead
+            extra = {"model": f"{name}/{pinned}", "instead": model.identity if model else None}
+            log.warning("pinned version cannot serve", extra=extra)
 
     def _forget_all_but(self, folders: set[Path]) -> None:
         self._marks = {each: mark for each, mark in self._marks.items() if each in folders}
@@ -110,6 +158,22 @@ class Shelf:
             extra = {"model": identity_of(folder)}
             log.warning("bundle has gone, its model serves on", extra=extra)
         self._gone = gone
+
+
+def _order(version: str) -> tuple[int, str]:
+    return len(version), version
+
+
+def _in_order(folders: list[Path], pinned: str | None, serves: bool) -> list[Path]:
+    """Return what to try, the best first, of folders whose newest version is the first."""
+    if pinned is None:
+        return folders
+    wanted = [folder for folder in folders if folder.name == pinned]
+    if serves:
+        return wanted
+    older = [folder for folder in folders if _order(folder.name) < _order(pinned)]
+    newer = [folder for folder in folders if _order(folder.name) > _order(pinned)]
+    return [*wanted, *older, *reversed(newer)]
 
 
 def _tried(folders: list[Path], found: Model | None) -> list[Path]:

@@ -18,8 +18,8 @@ class Reader:
         self.models: Mapping[str, Model] = {}
         self._loaded: set[Model] = set()
 
-    def look(self) -> list[str]:
-        self.models = self.shelf.choose(self.models)
+    def look(self, *ready: Model, **pins: str) -> list[str]:
+        self.models = self.shelf.choose(self.models, pins, ready)
         self._loaded |= set(self.models.values())
         return [model.identity for model in self.models.values()]
 
@@ -149,3 +149,93 @@ def test_refusal_of_a_bundle_that_was_removed_is_forgotten(reader, tmp_path, tin
 
     assert reader.look() == []
     assert reader.shelf.refused() == {}
+
+
+def test_pinned_version_is_loaded_whatever_newer_ones_there_are(reader, tmp_path, tiny_bundle):
+    for name, version in (("a", 1), ("a", 2), ("b", 1), ("b", 2)):
+        publish_version(tiny_bundle, tmp_path, version, name=name)
+
+    assert reader.look(a="1") == ["a/1", "b/2"]
+    assert reader.look(a="2", b="1") == ["a/2", "b/1"]
+    assert reader.look() == ["a/2", "b/2"]
+
+
+def test_pinned_version_that_cannot_be_loaded_changes_nothing(
+    reader, tmp_path, tiny_bundle, caplog
+):
+    publish_version(tiny_bundle, tmp_path, 1)
+    publish_version(tiny_bundle, tmp_path, 2)
+    reader.look(tiny="1")
+    publish_damaged(tiny_bundle, tmp_path, 3)
+
+    with caplog.at_level(logging.WARNING):
+        found = [reader.look(tiny="3") for _ in range(2)]
+
+    assert found == [["tiny/1"]] * 2
+    assert caplog.messages == ["bundle refused", "pinned version cannot serve"]
+    assert list(reader.shelf.refused()) == ["tiny/3"]
+
+
+@pytest.mark.parametrize(
+    ("versions", "expected"), [((1, 2, 5, 6), "tiny/2"), ((5, 6), "tiny/5"), ((10, 9), "tiny/9")]
+)
+def test_next_older_version_serves_for_a_pinned_one_that_is_gone(
+    reader, tmp_path, tiny_bundle, versions, expected
+):
+    for version in versions:
+        publish_version(tiny_bundle, tmp_path, version)
+
+    assert reader.look(tiny="4") == [expected]
+
+
+def test_pinned_version_serves_as_soon_as_it_is_there(reader, tmp_path, tiny_bundle):
+    publish_version(tiny_bundle, tmp_path, 3)
+    reader.look(tiny="2")
+
+    publish_version(tiny_bundle, tmp_path, 2)
+
+    assert reader.look(tiny="2") == ["tiny/2"]
+
+
+def test_pinned_version_whose_bundle_has_gone_serves_on(reader, tmp_path, tiny_bundle):
+    publish_version(tiny_bundle, tmp_path, 1)
+    folder = publish_version(tiny_bundle, tmp_path, 2)
+    reader.look(tiny="2")
+
+    folder.rename(tmp_path / ".gone")
+
+    assert reader.look(tiny="2") == ["tiny/2"]
+
+
+def test_damage_of_a_version_newer_than_the_pinned_one_is_told_once(
+    reader, tmp_path, tiny_bundle, caplog
+):
+    publish_version(tiny_bundle, tmp_path, 1)
+    publish_damaged(tiny_bundle, tmp_path, 2)
+    publish_version(tiny_bundle, tmp_path, 3)
+
+    with caplog.at_level(logging.WARNING):
+        found = [reader.look(tiny="1") for _ in range(2)]
+
+    assert found == [["tiny/1"]] * 2
+    assert list(reader.shelf.refused()) == ["tiny/2"]
+    assert caplog.messages == ["bundle refused"]
+
+
+def test_model_that_is_ready_is_not_loaded_again_unless_its_files_changed(
+    reader, tmp_path, tiny_bundle
+):
+    publish_version(tiny_bundle, tmp_path, 1)
+    newer = publish_version(tiny_bundle, tmp_path, 2)
+    reader.look(tiny="2")
+    [ready] = reader.models.values()
+    reader.look(tiny="1")
+    before = loads("loaded")
+
+    reader.look(ready, tiny="2")
+    assert (reader.models, loads("loaded")) == ({"tiny": ready}, before)
+
+    reader.look(tiny="1")
+    (newer / "card.md").touch()
+    reader.look(ready, tiny="2")
+    assert reader.models != {"tiny": ready}
