@@ -107,7 +107,8 @@ class Access:
     async def _record(
         self, key: str | None, address: str, scope: KeyScope | None
     ) -> KeyRecord | None:
-        if self.policy.keys == "off" or (self.policy.keys == "optional" and not key):
+        may_lack = self.policy.keys == "optional" and scope != "admin"
+        if self.policy.keys == "off" or (may_lack and not key):
             return None
         if not key:
             raise KeyRequired("this service needs an API key")

@@ -27,6 +27,7 @@ from service.api import (
     libretranslate,
     native,
     operations,
+    versions,
 )
 from service.api.dependencies import Intake, RequestLimits
 from service.api.dialect import BodyLimit, Render, Unrouted
@@ -41,8 +42,9 @@ from service.evaluations.report_html import STYLE_SOURCE
 from service.glossaries import Glossaries
 from service.jobs import Jobs
 from service.logs import RequestLog
+from service.promotions import FindReport, Promotions
 from service.settings import Settings
-from service.store import Allowance, Keys, Store
+from service.store import Allowance, Keys, PromotionTable, Store
 from service.suggestions import Suggestions
 from service.test_sets import TestSets
 
@@ -85,6 +87,7 @@ RENDERS: dict[str, Render] = {
 PARTS = (
     *(native, cards, documents, batches, evaluations),
     *(deepl, libretranslate, apertium),
+    versions,
     operations,
 )
 DOCUMENT_PATHS = ("/v1/documents", "/v2/document", "/translate_file")
@@ -134,6 +137,8 @@ def _add_state(app: FastAPI, settings: Settings, library: Library) -> None:
     app.state.documents = _documents(settings, library, app.state.jobs)
     app.state.batches = _batches(settings, library, app.state.jobs)
     app.state.evaluations = _evaluations(settings, library, app.state.jobs)
+    find_report = app.state.evaluations.find_report
+    app.state.promotions = _promotions(settings, library, app.state.store, find_report)
     app.state.suggestions = (
         Suggestions(settings.data_folder) if settings.suggestions == "on" else None
     )
@@ -243,9 +248,19 @@ def _evaluations(settings: Settings, library: Library, jobs: Jobs) -> Evaluation
     return Evaluations(files, library, jobs, test_sets, limits, running)
 
 
+def _promotions(
+    settings: Settings, library: Library, store: Store, find_report: FindReport
+) -> Promotions:
+    copy = settings.data_folder / "promotions.json"
+    return Promotions(library, PromotionTable(store), copy, settings.promotion, find_report)
+
+
 def _library(settings: Settings) -> Library:
     return Library(
-        settings.bundles, _engine_options(settings), reload_seconds=settings.reload_seconds
+        settings.bundles,
+        _engine_options(settings),
+        reload_seconds=settings.reload_seconds,
+        follows_newest=settings.promotion == "newest",
     )
 
 
@@ -265,15 +280,16 @@ def _engine_options(settings: Settings) -> EngineOptions:
 
 @asynccontextmanager
 async def _lifespan(drain_seconds: float, app: FastAPI) -> AsyncIterator[None]:
-    app.state.library.start()
+    # Which starts the library, once it knows what is to serve.
+    promotions = asyncio.create_task(app.state.promotions.run())
     app.state.access.start()
     app.state.jobs.resume()
     kept = (app.state.documents, app.state.batches, app.state.evaluations)
     sweeps = [asyncio.create_task(each.sweep()) for each in kept]
     yield
     app.state.intake.close()
-    for sweep in sweeps:
-        sweep.cancel()
+    for task in (promotions, *sweeps):
+        task.cancel()
     await asyncio.to_thread(app.state.jobs.close)
     await asyncio.to_thread(app.state.library.close, drain_seconds)
     await app.state.access.close()

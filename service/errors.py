@@ -19,6 +19,7 @@
       NotReady                   not_ready             409
       UnusableModel              unusable_model        409
       Conflict                   conflict              409
+      PromotionRefused           promotion_refused     409
       Overloaded                 overloaded            503
       StoreUnavailable           store_unavailable     503
       DeadlineExceeded           deadline_exceeded     504
@@ -180,6 +181,13 @@ class Conflict(ServiceError):
     """What is asked for contradicts what was asked for before."""
 
     code = "conflict"
+    status = 409
+
+
+class PromotionRefused(ServiceError):
+    """The version may not serve: it is not shown to be as good, or there is none to go back to."""
+
+    code = "promotion_refused"
     status = 409
 
 

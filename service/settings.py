@@ -218,6 +218,13 @@ class Settings(BaseSettings):
         float,
         Field(ge=0, description="Time between looks for new bundles; 0 means only at SIGHUP."),
     ] = 10.0
+    promotion: Annotated[
+        Literal["newest", "evaluated"],
+        Field(
+            description="Which version of a model serves: the newest, or the one that was promoted "
+            "after an evaluation."
+        ),
+    ] = "newest"
     drain_seconds: Annotated[
         float, Field(ge=0, description="Grace given to accepted work at shutdown.")
     ] = 30.0

@@ -13,6 +13,7 @@ import service.documents
 import service.engine
 import service.evaluations
 import service.glossaries
+import service.promotions
 from service.access import Access, Caller
 from service.errors import Overloaded
 from service.scopes import KeyScope
@@ -98,6 +99,11 @@ async def _glossaries(request: Request) -> service.glossaries.Glossaries:
     return glossaries
 
 
+async def _promotions(request: Request) -> service.promotions.Promotions:
+    promotions: service.promotions.Promotions = request.app.state.promotions
+    return promotions
+
+
 Library = Annotated[service.engine.Library, Depends(_library)]
 Limits = Annotated[RequestLimits, Depends(_limits)]
 CurrentIntake = Annotated[Intake, Depends(_intake)]
@@ -106,6 +112,7 @@ CurrentGlossaries = Annotated[service.glossaries.Glossaries, Depends(_glossaries
 CurrentDocuments = Annotated[service.documents.Documents, Depends(_documents)]
 CurrentBatches = Annotated[service.batches.Batches, Depends(_batches)]
 CurrentEvaluations = Annotated[service.evaluations.Evaluations, Depends(_evaluations)]
+CurrentPromotions = Annotated[service.promotions.Promotions, Depends(_promotions)]
 CurrentSuggestions = Annotated[Suggestions | None, Depends(_suggestions)]
 """Where suggestions are kept, if any are taken."""
 
@@ -180,6 +187,8 @@ is answered to everyone."""
 DocumentsCaller = Annotated[Caller, Depends(_For("documents"))]
 EvaluatingCaller = Annotated[Caller, Depends(_For("evaluate"))]
 GlossariesCaller = Annotated[Caller, Depends(_For("glossaries"))]
+AdminCaller = Annotated[Caller, Depends(_For("admin"))]
+"""Who may change what serves: nobody without a key, unless there are none."""
 AnyCaller = Annotated[Caller, Depends(_For(None))]
 """Who asks, whatever his key is good for."""
 

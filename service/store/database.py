@@ -33,6 +33,14 @@ class Store:
         self._engine: Engine | None = None
         self._opening = threading.Lock()
 
+    @property
+    def exists(self) -> bool:
+        """Whether something may have been kept already."""
+        try:
+            return bool(self._url) or (self._folder / FILE).exists()
+        except PermissionError:  # of the folder: opening it will say so
+            return True
+
     def open(self) -> None:
         """Make the database ready; the first use does it too.
 

@@ -1,6 +1,7 @@
 import asyncio
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -134,19 +135,21 @@ class ShoutingModels:
     options: list[TranslationOptions] = field(default_factory=list)
     answers: list[Translation] = field(default_factory=list)
     """What a test wants translations to be; capitals when there are none left."""
-    versions: set[str] = field(default_factory=lambda: {"1", "2"})
+    published: set[str] = field(default_factory=lambda: {"1", "2"})
     """In the folder; the first serves."""
 
     def before_each(self) -> None:
         """Do what a test has put in the way of each of many texts; nothing if it has not."""
 
     def identify(self, name: str, version: str | None = None) -> tuple[str, str]:
-        if name != "shout" or (version or "1") not in self.versions:
+        if name != "shout" or (version or "1") not in self.published:
             raise UnknownModel(f"there is no model {name} {version}")
         return name, version or "1"
 
     @contextmanager
-    def lend(self, name: str, version: str | None = None) -> Iterator[LentModel]:
+    def lend(
+        self, name: str, version: str | None = None, *, yields: bool = True
+    ) -> Iterator[LentModel]:
         yield LentModel(self, self.identify(name, version)[1])
 
     async def on_translate(self) -> None:
@@ -183,6 +186,18 @@ class ShoutingModels:
     @contextmanager
     def hold(self) -> Iterator["ShoutingModels"]:
         yield self
+
+    def pin(self, versions: Mapping[str, str]) -> Future[None]:
+        done: Future[None] = Future()
+        done.set_result(None)
+        return done
+
+    def serving(self) -> dict[str, str]:
+        return {"shout": "1"}
+
+    def versions(self, name: str) -> list[str]:
+        self.identify(name)
+        return sorted(self.published)
 
     def troubles(self) -> list[str]:
         return self.what_is_wrong

@@ -391,7 +391,7 @@ def test_unknown_model_is_refused_at_once(client):
 def test_model_that_goes_meanwhile_fails_the_job_with_a_sentence(client, jobs, models):
     jobs.is_held = True
     id = submit(client, model="shout@2").json()["job_id"]
-    models.versions.remove("2")
+    models.published.remove("2")
     jobs.run(id)
     body = client.get(f"/v1/evaluations/{id}").json()
     hypotheses = client.get(f"/v1/evaluations/{id}/hypotheses.txt")
