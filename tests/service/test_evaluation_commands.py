@@ -459,13 +459,15 @@ def test_list_has_a_line_for_each_job(run, server):
 
 def test_ids_are_not_broken_in_a_narrow_terminal(run, server, monkeypatch):
     about = {"pair": "de-en", "model": f"{'long-name' * 9}@2", "baseline": f"{'long-name' * 9}@1"}
-    server.will("GET /v1/evaluations", Answer({"evaluations": [job("done", **about).body]}))
-    monkeypatch.setattr("service.terminal.PIPE_COLUMNS", 80)
+    server.will(
+        "GET /v1/evaluations", Answer({"evaluations": [job("running", 3, 12, **about).body]})
+    )
+    monkeypatch.setattr("service.terminal.PIPE_COLUMNS", 70)
 
     shown = run("evaluations", "list", "--server", server.url).stdout
 
     assert ID in shown
-    assert max(map(len, shown.splitlines())) <= 80
+    assert max(map(len, shown.splitlines())) <= 70
 
 
 def test_list_of_some_state_asks_for_it(run, server):
