@@ -2,7 +2,7 @@ import pytest
 
 from service.errors import PromotionRefused
 from service.promotions.gate import check
-from tests.reports import compared, report
+from tests.verdicts import compared, report
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from service.logs import RequestLog
 from service.promotions import PromotionMode, Promotions
 from service.store import Keys, PromotionTable, Store
 from tests.events import TIMEOUT_SECONDS
-from tests.reports import compared, report
+from tests.verdicts import compared, report
 from tests.versions import hold_back, publish_damaged, publish_version, weights_of
 
 BETTER, WORSE = compared("bleu", 1.0, 0.01), compared("bleu", -1.25, 0.01)
