@@ -48,9 +48,10 @@ def _parse(tag: str) -> langcodes.Language | None:
         return None
     try:
         standard = langcodes.standardize_tag(_LOCALE_END.sub("", tag), macro=True)
+        # Not all that it makes of several extended languages is a tag again.
+        return langcodes.Language.get(standard, normalize=False)
     except LanguageTagError:
         return None
-    return langcodes.Language.get(standard, normalize=False)
 
 
 def _script(language: langcodes.Language) -> str | None:

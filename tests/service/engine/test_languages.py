@@ -35,7 +35,7 @@ def test_tag_is_served_by_the_nearest_of_its_language_and_script(wanted, served,
 
 
 @pytest.mark.parametrize(
-    "tag", ["", "-", "de-", "english!", "\u00e9", "d" * 10_000, "../de", "\x00"]
+    "tag", ["", "-", "de-", "english!", "\u00e9", "d" * 10_000, "../de", "\x00", "rl-Lrv-Usu-4cP"]
 )
 def test_what_is_no_tag_is_served_by_none(tag):
     assert closest(tag, ["de", "en"]) == []
