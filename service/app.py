@@ -191,7 +191,10 @@ def _let_pages_call(app: FastAPI, origins: list[str]) -> None:
         CORSMiddleware,
         allow_origins=origins,
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=["Authorization", "X-API-Key", "X-Request-Id", "traceparent", "tracestate"],
+        allow_headers=[
+            *("Authorization", "X-API-Key", "Idempotency-Key"),
+            *("X-Request-Id", "traceparent", "tracestate"),
+        ],
         expose_headers=[
             *("Retry-After", "Server-Timing", "X-Model-Version", "X-Request-Id", "X-Trace-ID"),
             *("Content-Disposition", "Location", "WWW-Authenticate"),

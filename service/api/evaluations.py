@@ -506,7 +506,7 @@ async def _fields_of(form: FormData) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for name in form:
         values = form.getlist(name)
-        if len(values) > 1 and name != "reference":
+        if len(values) > 1 and name not in {"reference", "metrics"}:
             raise InvalidRequest(f"{name}: is given {len(values)} times", field=name)
         if name == "reference":
             fields["references"] = [await _lines(name, value) for value in values]
@@ -515,7 +515,7 @@ async def _fields_of(form: FormData) -> dict[str, Any]:
         elif isinstance(values[0], UploadFile):
             raise InvalidRequest(f"{name}: must not be a file", field=name)
         else:
-            fields[name] = _FROM_FORM.get(name, _as_it_is)(name, values[0])
+            fields[name] = _FROM_FORM.get(name, _as_it_is)(name, ",".join(map(str, values)))
     return fields
 
 

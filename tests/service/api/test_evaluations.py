@@ -683,6 +683,13 @@ def test_closed_intake_takes_no_evaluation(client):
     assert failure(submit(client))[:2] == (503, "overloaded")
 
 
+def test_without_a_key_nothing_is_listed_where_others_may_be_without_one_too(models, tmp_path):
+    app = create_app(Settings(data=tmp_path, keys="optional"), models)
+    with TestClient(app) as client:
+        assert submit(client).status_code == 202
+        assert client.get("/v1/evaluations").json() == {"evaluations": []}
+
+
 def test_evaluations_belong_to_the_key_and_are_charged(keyed):
     mine = {"Authorization": f"Bearer {keyed.make('evaluate', characters_per_month=200)}"}
     other = {"Authorization": f"Bearer {keyed.make('evaluate')}"}
