@@ -10,8 +10,10 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 from service.errors import InvalidRequest, ServiceError
 from service.evaluation.results import Analysis
@@ -77,15 +79,18 @@ def _start() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _talk(child: subprocess.Popen[bytes], said: bytes, check: Callable[[], None]) -> bytes:
-    to_say: bytes | None = said
+    # not by `communicate`: after a timeout it goes on reading, but never again writes
+    speech, child.stdin = child.stdin, None
+    threading.Thread(target=_say, args=(speech, said), daemon=True).start()
     while True:
         check()
-        try:
-            answer, _ = child.communicate(to_say, timeout=LOOK_SECONDS)
-        except subprocess.TimeoutExpired:
-            to_say = None  # it goes on saying what it was given first
-        else:
-            return answer
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return child.communicate(timeout=LOOK_SECONDS)[0]
+
+
+def _say(speech: IO[bytes], said: bytes) -> None:
+    with contextlib.suppress(BrokenPipeError), speech:  # it ended before it had heard all
+        speech.write(said)
 
 
 def _environment() -> dict[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from service.evaluation.scorers import ALL_METRICS, MetricName, make_scorer
+from service.evaluation.scorers import ALL_METRICS, MetricName, check_metrics
 from service.evaluation.scores import Metric, score
 from service.evaluation.task import check_counts
 
@@ -75,7 +75,7 @@ def evaluate(
     """
     lines = list(source)
     check_counts(len(lines), "source lines", references)
-    make_scorer("bleu", translator.target)  # a missing tokenizer must not show up an hour later
+    check_metrics(metrics, translator.target)  # a missing tokenizer must not show up an hour later
     hypotheses: list[str] = []
     reasons: Counter[FinishReason] = Counter()
     started = time.perf_counter()

@@ -96,6 +96,33 @@ def test_paired_bootstrap_is_that_of_the_sacrebleu_command(metric, tmp_path, ana
     assert f"{test.p_value:.4f}" == own[3]
 
 
+TIES = {
+    "ter": (
+        ["on cat a", "is a x", "c d e", "f g x", "i k l"],
+        ["cat a", "is a b", "c d e", "f g h", "i k l"],
+        ["on cat a", "is a b", "c d e", "f g h", "i k l"],
+    ),
+    "chrf": (
+        ["sits, vote Dog vote", "vote rain Dog sits,"],
+        ["sits, vote Dog vote", "vote rain Dog falls"],
+        ["sits, vote Dog vote", "vote rain Dog falls"],
+    ),
+}
+
+
+@pytest.mark.parametrize("metric", TIES)
+def test_single_precision_decides_between_ties_as_in_the_command(metric, tmp_path):
+    hypotheses, baseline, reference = TIES[metric]
+    (_, own), _ = compare_by_sacrebleu(
+        *(tmp_path, hypotheses, baseline, [reference], metric),
+        *("--paired-bs", "--paired-bs-n", "50"),
+    )
+
+    task = Task(None, [reference], hypotheses, baseline, "en", metrics=[metric], resamples=50)
+
+    assert f"{analyse(task).comparison[0].tests[0].p_value:.4f}" == own[3]
+
+
 @pytest.mark.parametrize("metric", METRICS)
 def test_approximate_randomisation_is_that_of_the_sacrebleu_command(metric, tmp_path, analysis):
     (_, own), signature = compare_by_sacrebleu(

@@ -74,6 +74,12 @@ def test_analysis_of_a_child_is_that_of_this_process():
     assert analyse_apart(TASK, unchecked) == analyse(TASK)
 
 
+def test_task_larger_than_a_pipe_arrives():
+    task = replace(TASK, source=["word " * 2_000_000, "b", "c"], examples=0)
+
+    assert analyse_apart(task, unchecked) == analyse(task)
+
+
 def test_child_ends_with_what_the_check_raises():
     known, seen = set(children()), []
 

@@ -176,6 +176,16 @@ def test_counts_are_compared_before_anything_is_translated(parrot):
     assert parrot.asked == []
 
 
+@pytest.mark.skipif(find_spec("MeCab") is not None, reason="the Japanese tokenizer is installed")
+def test_missing_tokenizer_is_told_before_anything_is_translated(parrot):
+    parrot.target = "ja"
+
+    with pytest.raises(InvalidRequest, match="BLEU for ja needs the package"):
+        evaluate(parrot, "abcde", REFERENCES, DEFAULTS)
+
+    assert parrot.asked == []
+
+
 def test_tokenised_lines_are_compared_as_they_are(tmp_path):
     lines = ["A don &apos;t ,", "b-c . d e"], [["A don &apos;t .", "b-c , d e"]]
     expected = sacrebleu_command(tmp_path, *lines, "--tokenize", "none", "--force")
