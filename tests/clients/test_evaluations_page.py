@@ -2,15 +2,21 @@
 
 import json
 import urllib.request
-from datetime import UTC, datetime
 
 import pytest
 
-from service.keyring import new_key
-from service.store import Allowance, Store
-from service.store import Keys as StoredKeys
 from tests.clients.browser import SHEETS, Keys, Page, needs_axe, needs_chromium
 from tests.clients.conftest import serving
+from tests.clients.evaluation_tab import (
+    begin,
+    choose,
+    close_report,
+    offered,
+    open_report,
+    open_tab,
+    wait_until_done,
+    write,
+)
 
 pytestmark = [pytest.mark.browser, needs_chromium]
 
@@ -59,66 +65,9 @@ def page(driver, server):
     assert {entry["source"] for entry in page.complaints()} <= {"network"}
 
 
-def open_tab(page: Page) -> None:
-    page.open("#evaluations")
-    page.wait(lambda: page.all("[name=test_set] option"))
-    choose(page, "pair", "de-en")
-
-
-def choose(page: Page, name: str, value: str) -> None:
-    """Choose what has a value, or begins with it."""
-    page.run(
-        "const [name, value] = arguments;"
-        "const select = document.querySelector(`select[name=${name}]`);"
-        "select.value = [...select.options].find((each) => each.value.startsWith(value)).value;"
-        "select.dispatchEvent(new Event('change', { bubbles: true }));",
-        name,
-        value,
-    )
-
-
-def offered(page: Page, name: str) -> list[str]:
-    return [option.text for option in page.all(f"select[name={name}] option")]
-
-
-def write(page: Page, field: str, lines: list[str]) -> None:
-    page.run(
-        "const field = document.getElementById(arguments[0]);"
-        "field.value = arguments[1];"
-        "field.dispatchEvent(new Event('input', { bubbles: true }));",
-        field,
-        "\n".join(lines),
-    )
-
-
-def begin(page: Page):
-    """Press the button and return the row of the new evaluation."""
-    before = len(page.all("#evaluation-jobs li"))
-    page.one("#evaluation [name=submit]").click()
-    page.wait(lambda: len(page.all("#evaluation-jobs li")) == before + 1)
-    return page.one("#evaluation-jobs li")
-
-
-def wait_until_done(page: Page, row) -> None:
-    page.wait(lambda: row.get_attribute("class") == "done")
-
-
 def ask(page: Page, path: str) -> dict:
     with urllib.request.urlopen(f"{page.url}/v1/{path}") as answer:
         return json.load(answer)
-
-
-def open_report(page: Page, row) -> None:
-    """Follow the link to the report and go to its tab."""
-    row.find_element("css selector", ".report").click()
-    page.wait(lambda: len(page.driver.window_handles) == 2)
-    page.driver.switch_to.window(page.driver.window_handles[1])
-    page.wait(lambda: page.all(".card"))
-
-
-def close_report(page: Page) -> None:
-    page.driver.close()
-    page.driver.switch_to.window(page.driver.window_handles[0])
 
 
 def test_evaluation_is_begun_followed_and_read(page):
@@ -199,31 +148,6 @@ def test_evaluation_under_way_is_cancelled_and_removed(page):
     page.driver.switch_to.active_element.send_keys(Keys.ENTER)
     page.wait(lambda: row not in page.all("#evaluation-jobs li"))
     assert id not in [each["job_id"] for each in ask(page, "evaluations")["evaluations"]]
-
-
-def test_report_opens_where_a_key_is_needed(driver, settings_with, tmp_path):
-    settings = settings_with(keys="required")
-    scopes = ["translate", "evaluate"]
-    secret, record = new_key("page", scopes, Allowance(), datetime.now(UTC), None)
-    StoredKeys(Store(settings.data)).add(record)
-    with serving(settings) as url:
-        page = Page(driver, url)
-        page.driver.get(f"{url}/#evaluations")
-        page.wait(lambda: page.one("#access").is_displayed())
-        page.one("#key").send_keys(secret, Keys.ENTER)
-        page.wait(lambda: page.all("[name=test_set] option"))
-        choose(page, "pair", "de-en")
-        write(page, "lines", SOURCE)
-        write(page, "reference", REFERENCE)
-        row = begin(page)
-        wait_until_done(page, row)
-        open_report(page, row)
-        address, style = page.driver.current_url, page.one(".card").value_of_css_property("padding")
-        close_report(page)
-    assert address.startswith("blob:")
-    assert style != "0px"
-    # the browser itself notes the answers of 401
-    assert {entry["source"] for entry in page.complaints()} <= {"network"}
 
 
 @pytest.mark.parametrize("sheet", SHEETS)
