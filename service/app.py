@@ -283,16 +283,16 @@ def _engine_options(settings: Settings) -> EngineOptions:
 
 @asynccontextmanager
 async def _lifespan(drain_seconds: float, app: FastAPI) -> AsyncIterator[None]:
-    # Which starts the library, once it knows what is to serve.
-    promotions = asyncio.create_task(app.state.promotions.run())
+    app.state.promotions.start()  # and with it the library, once it is known what is to serve
     app.state.access.start()
     app.state.jobs.resume()
     kept = (app.state.documents, app.state.batches, app.state.evaluations)
     sweeps = [asyncio.create_task(each.sweep()) for each in kept]
     yield
     app.state.intake.close()
-    for task in (promotions, *sweeps):
-        task.cancel()
+    for sweep in sweeps:
+        sweep.cancel()
+    await app.state.promotions.close()
     await asyncio.to_thread(app.state.jobs.close)
     await asyncio.to_thread(app.state.library.close, drain_seconds)
     await app.state.access.close()

@@ -95,7 +95,7 @@ MODEL_LOADS = Counter(
 )
 REFUSED_BUNDLES = Gauge(
     "dragoman_refused_bundles",
-    "Bundles in the folder that would be served if they could be loaded.",
+    "Bundles in the folder that would be served, or could be promoted, if they could be loaded.",
 )
 
 _OF_MODELS = [

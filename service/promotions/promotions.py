@@ -10,6 +10,7 @@ library serves what it would without promotions, and it is said so.
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,6 +81,7 @@ class Promotions:
         copy: file that holds what the store held last.
         mode: whether a new version serves by itself or waits for an evaluation.
         find_report: returns the report of an evaluation of somebody; may raise, and block.
+        first_read_seconds: how long the models wait for the store before they are loaded.
     """
 
     def __init__(
@@ -89,33 +91,50 @@ class Promotions:
         copy: Path,
         mode: PromotionMode,
         find_report: FindReport,
+        first_read_seconds: float = FIRST_READ_SECONDS,
     ) -> None:
         self._library = library
         self._table = table
         self._copy = copy
         self.mode = mode
         self._find_report = find_report
+        self._first_read_seconds = first_read_seconds
         self._history = History()
         self._is_known = False
         self._trouble: str | None = None
         self._turn = asyncio.Lock()
+        self._stop = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
 
-    async def run(self) -> None:
-        """Start the library with what was promoted, and keep it in step until cancelled."""
-        try:
-            await asyncio.wait_for(self._try_to_step(), FIRST_READ_SECONDS)
-        except TimeoutError:
+    def start(self) -> None:
+        """Start the library, with what was promoted, and keep it in step until closed."""
+        self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Ask nothing of the library and the store any more."""
+        self._stop.set()
+        if self._task:
+            await self._task
+
+    async def _run(self) -> None:
+        first = asyncio.create_task(self._try_to_step())
+        await asyncio.wait({first}, timeout=self._first_read_seconds)
+        if not first.done():
             self._tell_trouble()
         if not self._is_known:
             self._recall()
-        self._library.pin(self._history.pins(self.mode))
-        self._library.start()
-        while True:
+        if not self._stop.is_set():
+            self._library.pin(self._history.pins(self.mode))
+            self._library.start()
+        while not self._stop.is_set():
             has_started = self._library.has_started
             # Soon, so that no version that comes next is taken for the first one.
-            await asyncio.sleep(STEP_SECONDS if has_started else STEP_SECONDS / 100)
-            if has_started or self._library.has_started:
+            with suppress(TimeoutError):
+                seconds = STEP_SECONDS if has_started else STEP_SECONDS / 100
+                await asyncio.wait_for(self._stop.wait(), seconds)
+            if self._library.has_started and not self._stop.is_set():
                 await self._try_to_step()
+        await first
 
     async def find(self, name: str) -> ModelVersions:
         """Return the versions of a model.

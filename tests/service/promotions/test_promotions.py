@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
@@ -13,11 +14,11 @@ from starlette.testclient import TestClient
 from service.access import Access, AccessPolicy
 from service.api import versions
 from service.engine import EngineOptions, Library
-from service.errors import NotFound, NotReady
+from service.errors import NotFound, NotReady, StoreUnavailable
 from service.evaluations import Report
 from service.logs import RequestLog
 from service.promotions import PromotionMode, Promotions
-from service.store import Keys, PromotionTable, Store
+from service.store import Keys, PromotionRecord, PromotionTable, Store
 from tests.events import TIMEOUT_SECONDS
 from tests.verdicts import compared, report
 from tests.versions import hold_back, publish_damaged, publish_version, weights_of
@@ -26,22 +27,39 @@ BETTER, WORSE = compared("bleu", 1.0, 0.01), compared("bleu", -1.25, 0.01)
 UNREACHABLE = "postgresql://nobody@127.0.0.1:1/none"
 
 
+class Table(PromotionTable):
+    """One that can be out of reach, or not answer."""
+
+    is_away = False
+    may_answer: threading.Event | None = None
+
+    def read_all(self) -> list[PromotionRecord]:
+        if self.may_answer:
+            assert self.may_answer.wait(TIMEOUT_SECONDS)
+        if self.is_away:
+            raise StoreUnavailable("away")
+        return super().read_all()
+
+
 class Server:
     """As much of a server as promotes, on a folder of bundles and a folder of data."""
 
     def __init__(
-        self, root: Path, data: Path, mode: PromotionMode, address: str | None = None
+        self,
+        root: Path,
+        data: Path,
+        mode: PromotionMode,
+        address: str | None = None,
+        first_read_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         self.reports: dict[str, Report] = {}
         options = EngineOptions(device="cpu", workers=1)
         self.library = Library(root, options, linger_seconds=0, follows_newest=mode == "newest")
         self.store = Store(data, address)
+        self.table = Table(self.store)
+        copy = data / "promotions.json"
         self.promotions = Promotions(
-            self.library,
-            PromotionTable(self.store),
-            data / "promotions.json",
-            mode,
-            self.find_report,
+            self.library, self.table, copy, mode, self.find_report, first_read_seconds
         )
         self.app = FastAPI(lifespan=self._live)
         self.app.add_middleware(RequestLog)
@@ -56,9 +74,9 @@ class Server:
 
     @asynccontextmanager
     async def _live(self, app: FastAPI) -> AsyncIterator[None]:
-        running = asyncio.create_task(self.promotions.run())
+        self.promotions.start()
         yield
-        running.cancel()
+        await self.promotions.close()
         await asyncio.to_thread(self.library.close)
         self.store.close()
 
@@ -175,7 +193,7 @@ def test_evaluation_must_be_named_and_there(server):
     assert server.library.serving() == {"tiny": "1"}
 
 
-def test_evaluation_that_is_not_done_is_told(server, monkeypatch):
+def test_evaluation_that_is_not_done_is_told(server):
     def not_done(id: str, owner: str | None) -> Report:
         raise NotReady("the evaluation is not done")
 
@@ -404,6 +422,54 @@ def test_store_that_is_unavailable_at_the_first_start_leaves_the_newest(
 
     assert server.states() == {"1": "standby", "2": "serving", "3": "candidate"}
     assert server.look()["trouble"]
+
+
+def test_store_that_comes_back_is_honoured(serve, server, root, tmp_path):
+    server.promote(2, "good")
+    server.roll_back()
+    server.__exit__()
+    (tmp_path / "data" / "promotions.json").unlink()
+
+    again = Server(root, tmp_path / "data", "evaluated")
+    again.table.is_away = True
+    with again:
+        assert (again.library.serving(), bool(again.look()["trouble"])) == ({"tiny": "2"}, True)
+        again.table.is_away = False
+        again.step()
+        again.reload()
+
+        assert (again.library.serving(), again.look()["trouble"]) == ({"tiny": "1"}, None)
+
+
+def test_store_that_does_not_answer_holds_the_models_up_for_some_time_only(root, tmp_path):
+    server = Server(root, tmp_path / "data", "evaluated", first_read_seconds=0.01)
+    server.table.may_answer = threading.Event()
+
+    with server:
+        assert server.library.serving() == {"tiny": "1"}
+        assert server.look()["trouble"]
+        server.table.may_answer.set()
+
+
+def test_store_that_goes_away_leaves_serving_what_does(server):
+    server.promote(2, "good")
+    server.table.is_away = True
+
+    assert error(server.roll_back())[:2] == (503, "store_unavailable")
+    assert server.library.serving() == {"tiny": "2"}
+    server.table.is_away = False
+    assert server.roll_back().json()["serving"] == "1"
+
+
+def test_promotion_that_another_server_overtook_is_refused(server):
+    server.table.add = lambda records: False
+
+    assert error(server.promote(2, "good")) == (
+        409,
+        "promotion_refused",
+        "another version of the model tiny was promoted meanwhile",
+    )
+    assert server.library.serving() == {"tiny": "1"}
 
 
 def test_copy_that_is_damaged_does_not_keep_models_from_serving(serve, server, tmp_path, caplog):
