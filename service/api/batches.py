@@ -284,8 +284,10 @@ async def cancel_batch(
     responses={
         200: {
             "content": {"application/octet-stream": {"schema": {"type": "string"}}},
-            "description": "The translated file; a `Range` of it with 206",
+            "description": "The translated file",
         },
+        206: {"description": "The `Range` of it that was asked for"},
+        416: {"description": "It has no such range"},
         **failures(FailureBody, 404, 409),
     },
 )

@@ -11,6 +11,7 @@ import pytest
 
 from service.batches import Batch, Batches, BatchFiles, BatchLimits, Order, lines
 from service.batches.files import PieceWriter
+from service.engine import Translation
 from service.errors import (
     InvalidDocument,
     NotFound,
@@ -372,6 +373,38 @@ def test_model_that_has_gone_fails_the_job(batches, jobs, models, monkeypatch):
 
     failure = asyncio.run(batches.find(batch.id)).failure
     assert (failure.code, str(failure)) == ("unsupported_pair", "de-en is not served")
+
+
+class Versions:
+    """A library whose model is another version whenever it is held."""
+
+    def __init__(self) -> None:
+        self._version = 0
+
+    @contextmanager
+    def hold(self) -> Iterator["Versions"]:
+        self._version += 1
+        yield self
+
+    def find(self, source: str, target: str) -> "Versions":
+        return self
+
+    def translate_all(self, texts, options) -> Iterator[Translation]:
+        reason = "length" if self._version == 3 else "eos"
+        for text in texts:
+            model = f"m/{self._version}"
+            yield Translation(text.upper(), "de", "en", model, -1.0, reason, [], lost=("x",))
+
+
+def test_models_reloaded_in_the_middle_are_named_and_counts_are_added_up(files, jobs, monkeypatch):
+    monkeypatch.setattr(lines, "PIECE_CHARACTERS", 10)
+    batches = Batches(files, Versions(), jobs, LIMITS)
+
+    batch = submit(batches, b"eins\nzwei\ndrei\nvier\n")  # the first to hold one is `submit`
+
+    summary = asyncio.run(batches.find(batch.id)).summary
+    assert summary.models == ("m/2", "m/3")
+    assert (summary.truncated, summary.placeholder_lost, summary.empty) == (2, 4, 0)
 
 
 def test_batch_of_an_owner_is_not_found_by_others(batches):

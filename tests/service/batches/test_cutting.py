@@ -12,6 +12,7 @@ from service.batches.layout import Cutter, Layout, Piece
 from service.batches.lines import LineCutter, RowCutter
 from service.batches.units import UnitCutter
 from service.errors import InvalidDocument, InvalidRequest, TextTooLong
+from service.formats import Translated
 
 LINES, TABLE, MEMORY = (Layout(format, "de", "en") for format in ("lines", "tsv", "tmx"))
 TMX = """<?xml version="1.0"?>
@@ -103,6 +104,19 @@ def test_missing_column_is_named(column, text, message):
 def test_columns_are_counted_from_1():
     with pytest.raises(InvalidRequest, match="0 is none"):
         RowCutter(TABLE, 50, "0")
+
+
+@pytest.mark.parametrize(("layout", "row"), [(LINES, b"a b  c d"), (TABLE, b"x\ta b  c d")])
+def test_translation_ends_neither_line_nor_cell(layout, row):
+    draft = layout.read("x")
+
+    written = draft.render([Translated("a\rb\r\nc\nd")])
+
+    assert written == row
+
+
+def test_translation_with_a_tab_does_not_end_its_cell():
+    assert TABLE.read("x\n").render([Translated("a\tb")]) == b"x\ta b\n"
 
 
 @pytest.mark.parametrize("seed", range(20))
