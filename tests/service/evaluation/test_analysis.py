@@ -123,6 +123,17 @@ def test_single_precision_decides_between_ties_as_in_the_command(metric, tmp_pat
     assert f"{analyse(task).comparison[0].tests[0].p_value:.4f}" == own[3]
 
 
+def test_trials_that_come_to_the_same_difference_are_no_chance(tmp_path):
+    hypotheses, baseline, reference = TIES["ter"]
+    (_, own), _ = compare_by_sacrebleu(
+        tmp_path, hypotheses, baseline, [reference], "ter", "--paired-ar"
+    )
+
+    task = Task(None, [reference], hypotheses, baseline, "en", ["ter"], paired="randomisation")
+
+    assert f"{analyse(task).comparison[0].tests[0].p_value:.4f}" == own[3]
+
+
 @pytest.mark.parametrize("metric", METRICS)
 def test_approximate_randomisation_is_that_of_the_sacrebleu_command(metric, tmp_path, analysis):
     (_, own), signature = compare_by_sacrebleu(
