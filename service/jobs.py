@@ -262,10 +262,11 @@ class Jobs:
                 self._check(id)
                 self._engine.tell(sum(sizes[:chunk]), sum(sizes))
                 results.append(step("chunk", partial(self._run_chunk, work, id, chunk)))
+            self._check(id)
+            self._engine.tell(sum(sizes), sum(sizes))  # to finish may take minutes
             step("finish", lambda: work.finish(id, results, partial(self._check, id)))
         except _Failed as failure:
             return failure.outcome
-        self._engine.tell(sum(sizes), sum(sizes))
         return {}
 
     def _run_chunk(self, work: Work, id: str, chunk: int) -> object:

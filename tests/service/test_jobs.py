@@ -26,6 +26,9 @@ class Counting:
         self.begun: dict[tuple[str, int], threading.Event] = {}
         self.may_end = threading.Event()
         self.may_end.set()
+        self.finishing: set[str] = set()
+        self.may_finish = threading.Event()
+        self.may_finish.set()
         self.failures: dict[str, list[Exception]] = {}
         self.last_failures: dict[str, list[Exception]] = {}
 
@@ -45,6 +48,9 @@ class Counting:
         check()
         if self.last_failures.get(id):
             raise self.last_failures[id].pop()
+        self.finishing.add(id)
+        while not self.may_finish.wait(0.01):
+            check()
         self.finished[id] = results
 
     def await_chunk(self, id: str, chunk: int) -> None:
@@ -139,6 +145,18 @@ def test_progress_counts_what_is_done(jobs, work):
     assert (jobs.status("slow").state, jobs.status("slow").done) == ("running", 0)
     work.may_end.set()
     await_state(jobs, "slow", "done")
+
+
+def test_all_is_done_while_a_job_finishes(jobs, work):
+    work.may_finish.clear()
+    jobs.submit("count", "finishing")
+    wait_until(lambda: "finishing" in work.finishing)
+
+    status = jobs.status("finishing")
+
+    work.may_finish.set()
+    assert (status.state, status.done, status.total) == ("running", 25, 25)
+    await_state(jobs, "finishing", "done")
 
 
 def test_failure_is_told_and_leaves_others_alone(jobs, work):
