@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 
 FORMAT = "1"
 """DBOS goes on only with jobs of the same: to be raised when the steps of a job change."""
-POLLING_SECONDS = 0.1
-"""How often DBOS looks for new jobs: each costs it a query of a millisecond."""
+POLLING_SECONDS = 0.2
+"""How often DBOS looks for new jobs: in three queues that costs 5 % of a core, at 0.1 nearly 9."""
 REPETITION_SECONDS = 60.0
 """How often DBOS may give the same warning."""
 DATABASE, LOCK = "jobs.sqlite", "jobs.lock"
