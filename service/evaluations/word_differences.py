@@ -1,7 +1,8 @@
 """What differs between two sentences, word by word, for people who compare them.
 
-A word is what stands between spaces, without the punctuation around it; where a script has no
-spaces, each character is one. How much space there is makes no difference.
+A word is what stands between spaces, without the punctuation around it, but with apostrophes
+within; where a script has no spaces, each character is one. How much space there is makes no
+difference.
 """
 
 import unicodedata
@@ -13,6 +14,7 @@ from itertools import groupby
 MAX_WORDS = 400
 """Of either sentence; the time that difflib takes can grow with the cube of it."""
 
+_APOSTROPHES = ("'", "\u2019")
 _ZERO_WIDTH_JOINER = "\u200d"
 # First words of the names of characters: the scripts whose words nothing separates.
 _WITHOUT_SPACES = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")
@@ -51,14 +53,17 @@ def mark_differences(text: str, other: str) -> list[Part]:
 def split_words(text: str) -> list[str]:
     """Split a text into words, white space and punctuation marks, which together are the text."""
     words: list[str] = []
-    last = ""
+    kinds: list[str] = []
     for cluster in _clusters(text):
         kind = _kind(cluster[0])
-        if kind == last != "single":
+        if kind == "word" == "".join(kinds[-2:-1]) and words[-1] in _APOSTROPHES:
+            words[-2:] = [words[-2] + words[-1] + cluster]
+            kinds.pop()
+        elif kinds and kind == kinds[-1] != "single":
             words[-1] += cluster
         else:
             words.append(cluster)
-        last = kind
+            kinds.append(kind)
     return words
 
 

@@ -1,7 +1,7 @@
 // The form that begins an evaluation: what is measured, on which lines, against what.
 
 import { listTestSets, listVersions, submitEvaluation } from "./api.js";
-import { nameOf, remember } from "./evaluations.js";
+import { nameOf, remember, timeOf } from "./evaluations.js";
 
 const OWN = "own"; // lines or translations that are handed in
 const NOTHING = "";
@@ -88,7 +88,7 @@ export class EvaluationForm {
     this.#offer("baseline", [
       ["nothing", NOTHING],
       ...this.#modelNames().map((name) => [name, `model ${name}`]),
-      ...jobs.map((job) => [`${nameOf(job)}, ${new Date(job.created).toLocaleString()}`, `job ${job.job_id}`]),
+      ...jobs.map((job) => [`${nameOf(job)}, ${timeOf(job)}`, `job ${job.job_id}`]),
       ["translations of my own", OWN],
     ]);
   }

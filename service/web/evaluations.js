@@ -140,11 +140,11 @@ class Row {
     this.name = nameOf(job);
     this.element = make("li");
     const title = make("p", this.name, "title");
-    const created = make("time", new Date(job.created).toLocaleString());
+    const created = make("time", timeOf(job));
     created.dateTime = job.created;
     const lines = `${job.sentences.toLocaleString()} ${job.sentences === 1 ? "line" : "lines"}`;
     const facts = make("p", [pair, job.test_set, lines, ""].filter((fact) => fact !== null).join(" · "), "facts");
-    facts.append(created);
+    facts.append(created, ` · ${shorten(job.job_id)}`);
     this.state = make("p", "", "state");
     this.state.role = "status";
     this.outcome = make("div", undefined, "outcome");
@@ -238,7 +238,18 @@ class Row {
 /** Name an evaluation by what was measured, and against what. */
 export function nameOf({ model, baseline }) {
   const measured = model ?? "Translations";
-  return baseline ? `${measured} against ${baseline}` : measured;
+  if (!baseline) return measured;
+  const [, job] = baseline.split("job ");
+  return `${measured} against ${job ? `evaluation ${shorten(job)}` : baseline}`;
+}
+
+/** Tell when an evaluation was begun. */
+export function timeOf({ created }) {
+  return new Date(created).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+}
+
+function shorten(id) {
+  return id.slice(0, 8);
 }
 
 function scoreList(scores) {

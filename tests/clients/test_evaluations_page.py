@@ -104,7 +104,7 @@ def test_translations_of_ones_own_are_compared_with_an_earlier_evaluation(measur
     wait_until_done(page, row)
 
     assert page.one("[data-counts=lines]").text == "3 lines"
-    assert f"Translations against job {compared_with}" in row.text
+    assert f"Translations against evaluation {compared_with[:8]}" in row.text
     open_report(page, row)
     assert f"what evaluation {compared_with} translated" in page.one("header").text
     close_report(page)

@@ -42,6 +42,13 @@ def test_word_is_marked_without_the_punctuation_beside_it():
     assert marked("Stop, now!", "Stop, then!") == ["now"]
 
 
+def test_apostrophe_within_a_word_belongs_to_it():
+    assert marked("I'm not here.", "That's not here.") == ["I'm"]
+    assert split_words("'No,' l\u2019amie said") == (
+        ["'", "No", ",", "'", " ", "l\u2019amie", " ", "said"]
+    )
+
+
 def test_added_word_is_marked_alone():
     assert marked("He came back", "He came") == ["back"]
 
