@@ -310,12 +310,15 @@ class Evaluations:
 
     def _describe(self, id: str, record: Record, status: JobStatus) -> Evaluation:
         report = self._files.read(id, REPORT) if status.state == "done" else None
+        total = sum(record.chunk_sizes)
+        # The job tells of a chunk when it begins the next one, and scoring takes minutes.
+        is_being_scored = status.state == "running" and self._files.is_translated(id, record)
         return Evaluation(
             id=id,
             record=record,
             state=status.state,
-            done=status.done,
-            total=sum(record.chunk_sizes),
+            done=total if is_being_scored else status.done,
+            total=total,
             expires=datetime.fromtimestamp(self._expires(id), UTC),
             failure=restored(status.code, status.message) if status.code else None,
             report=Report.model_validate_json(report) if report else None,

@@ -188,6 +188,13 @@ class EvaluationFiles:
         """Return what a model made of a chunk."""
         return Chunk.model_validate_json(self._chunk(id, side, number).read_bytes())
 
+    def is_translated(self, id: str, record: Record) -> bool:
+        """Tell whether the last of all chunks is there, and so all others are."""
+        if not record.chunk_sizes:
+            return False
+        side, _ = record.sides[-1]
+        return self._chunk(id, side, len(record.parts) - 1).exists()
+
     def keep_report(self, id: str, content: bytes) -> None:
         """Keep the report."""
         write(self._folders.path(id) / REPORT, content)

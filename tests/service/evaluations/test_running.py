@@ -249,7 +249,7 @@ def test_deleted_evaluation_ends_at_once(tiny, tmp_path, monkeypatch):
 
 
 def test_evaluation_that_is_being_scored_is_cancelled_at_once(tiny, monkeypatch):
-    gate = Gate(monkeypatch)
+    gate = Gate(monkeypatch, num_free=1)
     is_scoring = threading.Event()
     score = work.analyse_apart
 
@@ -258,8 +258,10 @@ def test_evaluation_that_is_being_scored_is_cancelled_at_once(tiny, monkeypatch)
         gate.wait(check)
 
     monkeypatch.setattr(work, "analyse_apart", never_end)
-    url = submit(tiny, source=None, pair="de-en", hypotheses=OTHERS)
+    url = submit(tiny)
     assert is_scoring.wait(TIMEOUT_SECONDS)
+    body = tiny.get(url).json()
+    assert (body["status"], body["progress"]) == ("running", {"done": 8, "total": 8})
 
     assert tiny.post(f"{url}/cancel").json()["status"] == "cancelled"
     assert tiny.get(f"{url}/report.json").status_code == 404
