@@ -8,6 +8,7 @@
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -40,6 +41,7 @@ STALL_SECONDS = 60.0
 """After which an upload of which nothing more comes is given up."""
 _EVENT_SECONDS = 0.3
 """How often one looks for those who are told of progress."""
+_RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-\d{1,18})")
 _TYPES = (
     "application/octet-stream",
     "text/plain",
@@ -291,9 +293,12 @@ async def cancel_batch(
         **failures(FailureBody, 404, 409),
     },
 )
-async def read_batch(caller: DocumentsCaller, id: str, batches: CurrentBatches) -> Response:
+async def read_batch(
+    caller: DocumentsCaller, id: str, request: Request, batches: CurrentBatches
+) -> Response:
     """Download a translated file."""
     result = await batches.result(id, owner=caller.id or None)
+    _ignore_senseless_range(request)
     return FileResponse(result.path, media_type=result.media_type, filename=result.file_name)
 
 
@@ -301,6 +306,15 @@ async def read_batch(caller: DocumentsCaller, id: str, batches: CurrentBatches) 
 async def delete_batch(caller: DocumentsCaller, id: str, batches: CurrentBatches) -> None:
     """Give a batch up, if it is under way, and remove all that is kept of it."""
     await batches.delete(id, owner=caller.id or None)
+
+
+def _ignore_senseless_range(request: Request) -> None:
+    """Take a range that is none for no range, as RFC 9110, 14.2, has it; Starlette refuses it."""
+    match = _RANGE.fullmatch(request.headers.get("Range", ""))
+    begin, end = match.groups() if match else ("", "")
+    if match is None or (begin and end and int(end) < int(begin)):
+        headers = request.scope["headers"]
+        request.scope["headers"] = [each for each in headers if each[0] != b"range"]
 
 
 async def _blocks(request: Request) -> AsyncIterator[bytes]:

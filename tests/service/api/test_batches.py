@@ -86,6 +86,15 @@ def test_result_may_be_fetched_in_ranges(client):
     assert (part.status_code, part.content) == (206, b"MORNING.\n")
 
 
+@pytest.mark.parametrize("value", ["x", "bytes=", "bytes=5-3", "bytes=a-b", "lines=1-2", "bytes=-"])
+def test_range_that_is_none_is_no_matter(client, value):
+    url = f"{upload(client).json()['poll_url']}/result"
+
+    answer = client.get(url, headers={"Range": value})
+
+    assert (answer.status_code, answer.content) == (200, b"GOOD MORNING.\n")
+
+
 def test_every_field_of_the_answer_is_there(client, jobs):
     jobs.is_held = True
 
