@@ -159,6 +159,11 @@ def test_all_who_ask_at_once_wait_for_one_load(library, root):
     assert count("dragoman_model_loads_total", outcome="loaded") == loaded + 1
 
 
+def test_version_that_yields_is_not_lent_to_who_needs_one_that_does_not(library):
+    with library.lend("tiny", 1) as one, library.lend("tiny", 1, yields=False) as other:
+        assert [each.yields for each in (*one.loaded, *other.loaded)] == [True, False]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have a niceness of their own")
 def test_lent_version_yields_to_what_serves(library):
     with library.lend("tiny", 1):

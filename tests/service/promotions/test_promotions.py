@@ -4,6 +4,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -259,23 +260,25 @@ def test_candidate_that_does_not_decode_is_refused(server, root, tiny_bundle):
     assert server.library.serving() == {"tiny": "1"}
 
 
-def test_promotion_in_the_middle_of_a_reload_is_honoured(server, root, tiny_bundle):
+def test_promotion_in_the_middle_of_a_reload_is_answered_when_it_is_honoured(
+    server, root, tiny_bundle
+):
     publish_version(tiny_bundle, root, 3)
     let_go = hold_back(root / "tiny" / "3")
-    answers = []
+    pool = ThreadPoolExecutor(1)
 
+    def promote() -> None:
+        # While the thread that loads examines version 3; time for an answer that comes too soon.
+        answers.append(pool.submit(server.promote, 2, "good"))
+        wait(answers, timeout=0.5)
+
+    answers: list[Future] = []
     server.library.reload()
-    # While the loading thread examines version 3.
-    let_go(
-        meanwhile=lambda: answers.append(
-            server.client.portal.start_task_soon(
-                lambda: server.promotions.promote("tiny", "2", evaluation="good")
-            )
-        )
-    )
-    answers[0].result(TIMEOUT_SECONDS)
+    let_go(meanwhile=promote)
 
+    assert answers[0].result(TIMEOUT_SECONDS).json()["serving"] == "2"
     assert server.states() == {"1": "standby", "2": "serving", "3": "candidate"}
+    pool.shutdown()
 
 
 def test_rollback_goes_back_step_by_step(server, root, tiny_bundle):
