@@ -185,6 +185,8 @@ def _evaluate_here(
         result = evaluation.evaluate(translator, lines, references, options, on_progress)
     if hypotheses:
         hypotheses.write_bytes(joined(result.hypotheses))
+    for warning in result.warnings:
+        tell(warning, label="warning")
     if as_json:
         _print_json({"pair": test_set.pair, **result.fields()})
     else:

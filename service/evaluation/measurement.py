@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from service.evaluation.doubts import find_doubts
 from service.evaluation.scorers import ALL_METRICS, MetricName, check_metrics
 from service.evaluation.scores import Metric, score
-from service.evaluation.task import check_counts
+from service.evaluation.task import Task, check_counts
 
 if TYPE_CHECKING:  # slow to load, and scores do without
     from service.engine import AnyTranslator, FinishReason, TranslationOptions
@@ -34,6 +35,8 @@ class Evaluation:
     """Translations that were stopped because they only repeated themselves."""
     seconds: float
     """Time of translating, without that of scoring."""
+    warnings: list[str]
+    """What makes one doubt that the lines are what they should be."""
 
     @property
     def sentences(self) -> int:
@@ -84,6 +87,7 @@ def evaluate(
         reasons[translation.finish_reason] += 1
         on_progress(len(hypotheses))
     seconds = time.perf_counter() - started
+    task = Task(lines, references, hypotheses, None, translator.target, metrics, resamples=0)
     beam, penalty = options.beam, options.length_penalty
     return Evaluation(
         model=translator.model,
@@ -96,6 +100,7 @@ def evaluate(
         truncated=reasons["length"],
         stopped=reasons["repetition"],
         seconds=seconds,
+        warnings=find_doubts(task),
     )
 
 

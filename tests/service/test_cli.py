@@ -280,6 +280,15 @@ def test_scores_equal_those_of_the_sacrebleu_command(run, pair, test_set, tmp_pa
     ]
 
 
+def test_lines_that_make_a_score_doubtful_are_told_beside_it(run, pair, test_set):
+    source, _ = test_set
+
+    result = run("evaluate", "--pair", "-".join(pair), "--source", source, "--reference", source)
+
+    assert "warning: The reference equals the source in 3 of 3 lines." in result.stderr
+    assert "BLEU" in result.stdout
+
+
 def test_json_names_the_circumstances(run, pair, test_set, tiny_bundle):
     source, reference = test_set
     files = ("--source", source, "--reference", reference)

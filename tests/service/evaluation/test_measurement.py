@@ -155,6 +155,12 @@ def test_evaluation_counts_what_was_cut_short():
     assert (evaluation.truncated, evaluation.stopped) == (2, 1)
 
 
+def test_evaluation_tells_what_makes_its_lines_doubtful(parrot):
+    evaluation = evaluate(parrot, REFERENCES[0], REFERENCES, DEFAULTS)
+
+    assert evaluation.warnings == ["Reference 1 equals the source in 5 of 5 lines."]
+
+
 def test_line_break_in_a_translation_does_not_shift_the_lines_after_it():
     parrot = Parrot([Spoken("a\nb"), Spoken("c\r\n")])
 
