@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from service.errors import StoreUnavailable
+from service.store import with_timeouts
 
 if TYPE_CHECKING:
     from dbos import DBOSClient, WorkflowStatus
@@ -174,7 +175,11 @@ class JobEngine:
             DBOSPortableJSONSerializer,
         )
 
-        url = self._database or f"sqlite:///{self._folder / DATABASE}"
+        url = (
+            with_timeouts(self._database)
+            if self._database
+            else f"sqlite:///{self._folder / DATABASE}"
+        )
         # Not pickled: what lies in a database must not be able to run as a program.
         serializer = DBOSPortableJSONSerializer()
         config = DBOSConfig(

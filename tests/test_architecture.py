@@ -92,7 +92,7 @@ MAY_IMPORT = {
     "service.access": LEAVES
     | {"service.keyring", "service.ledger", "service.rates", "service.scopes", "service.store"},
     "service.api.settlement": set(),
-    "service.job_engine": LEAVES,
+    "service.job_engine": LEAVES | {"service.store"},
     "service.jobs": LEAVES | {"service.job_engine", "service.job_folders"},
     "service.formats": {"service.engine", "service.errors"},
     "service.job_folders": {"service.errors"},

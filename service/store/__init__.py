@@ -4,7 +4,7 @@ All SQL is in this package. A module for each owner holds its tables and what is
 them; `migrations` brings a database from any older state to the present one.
 """
 
-from service.store.database import Store
+from service.store.database import Store, with_timeouts
 from service.store.glossaries import DictionaryRecord, GlossaryRecord, GlossaryTable
 from service.store.keys import Allowance, KeyRecord, Keys, Work, month_of
 from service.store.promotions import Action, PromotionRecord, PromotionTable
@@ -22,4 +22,5 @@ __all__ = [
     "Store",
     "Work",
     "month_of",
+    "with_timeouts",
 ]

@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 FILE = "dragoman.sqlite3"
 BUSY_SECONDS = 10
 """How long to wait for another process that writes; what is written here takes milliseconds."""
+CONNECT_SECONDS, LOST_SECONDS = 5, 10
+"""How long to wait for PostgreSQL to answer a new connection, and one that is in use."""
 MIGRATION_LOCK = 0x647261676F6D616E  # "dragoman"
 """PostgreSQL's advisory lock under which one process alone migrates."""
 
@@ -98,6 +100,19 @@ class Store:
             self._engine = None
 
 
+def with_timeouts(address: str) -> str:
+    """Return the URL of a PostgreSQL database that fails, rather than hangs, where nobody answers.
+
+    What the URL says of it itself stays.
+    """
+    url = make_url(address)
+    timeouts = {
+        "connect_timeout": str(CONNECT_SECONDS),
+        "tcp_user_timeout": str(1000 * LOST_SECONDS),  # milliseconds; where the system has it
+    }
+    return url.set(query={**timeouts, **url.query}).render_as_string(hide_password=False)
+
+
 def _open(engine: Engine) -> Engine:
     with ExitStack() as unless_ready:
         unless_ready.callback(engine.dispose)
@@ -148,7 +163,8 @@ def _postgres(address: str) -> Engine:
     if url.get_backend_name() != "postgresql":
         raise OSError(f"{url.drivername} is not supported as a database; postgresql is")
     try:
-        return create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+        url = make_url(with_timeouts(address)).set(drivername="postgresql+psycopg")
+        return create_engine(url, pool_pre_ping=True)
     except ModuleNotFoundError:
         raise OSError("PostgreSQL needs the extra: pip install 'dragoman[postgres]'") from None
 

@@ -1,6 +1,8 @@
+import socket
 import stat
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,10 +11,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 from service.errors import StoreUnavailable
-from service.store import Store, migrate
+from service.store import Store, migrate, with_timeouts
 from service.store.schema import metadata
 
 ROOT = Path(__file__).parents[3]
@@ -158,6 +160,24 @@ def test_database_that_does_not_answer_is_named_without_its_password(tmp_path):
         Store(tmp_path, "postgresql://user:secret@127.0.0.1:1/name").open()
 
     assert "secret" not in str(caught.value)
+
+
+def test_database_that_takes_connections_and_says_nothing_is_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("service.store.database.CONNECT_SECONDS", 2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql://user@127.0.0.1:{silent.getsockname()[1]}/name"
+        begun = time.monotonic()
+        with pytest.raises(OSError, match="timeout"):
+            Store(tmp_path, url).open()
+
+    assert time.monotonic() - begun < 30
+
+
+def test_timeouts_that_a_url_states_stay():
+    stated = make_url(with_timeouts("postgresql://user:p%40ss@host/name?connect_timeout=77"))
+
+    assert dict(stated.query) == {"connect_timeout": "77", "tcp_user_timeout": "10000"}
+    assert (stated.username, stated.password) == ("user", "p@ss")
 
 
 def test_failed_statement_is_told_without_its_parameters(store, caplog):
