@@ -21,7 +21,9 @@ from service.engine.loading import load
 from service.engine.model import EngineOptions, Model
 from service.engine.registry import Models
 
-# A model that does not serve gets a tenth of the time of one that does, where both want all.
+# A model that does not serve gets a tenth of the time of one that does, where both want all. On
+# one core, a sentence took 79 ms alone, 109 ms beside a lent version that was kept busy, and 244 ms
+# beside one that did not yield (medians of 60, int8).
 _NICENESS = 10
 
 
