@@ -38,7 +38,7 @@ class DocumentFiles:
     """The folders of all documents; any thread may use it."""
 
     def __init__(self, root: Path) -> None:
-        self._folders = JobFolders(root)
+        self.folders = JobFolders(root)
 
     def create(
         self,
@@ -56,7 +56,7 @@ class DocumentFiles:
         Raises:
             StoreUnavailable: the disk is full, or cannot be written to.
         """
-        with self._folders.create(id) as draft:
+        with self.folders.create(id) as draft:
             write(draft / _UPLOAD, upload)
             for i, chunk in enumerate(chunks):
                 dump(draft / f"source-{i}.json", [asdict(segment) for segment in chunk])
@@ -65,7 +65,7 @@ class DocumentFiles:
 
     def record(self, id: str) -> Record | None:
         """Return what is known of a document; None if there is none."""
-        folder = self._folders.find(id)
+        folder = self.folders.find(id)
         try:
             fields = load(folder / _RECORD) if folder else None
         except FileNotFoundError:  # removed meanwhile
@@ -79,16 +79,16 @@ class DocumentFiles:
 
     def upload(self, id: str) -> bytes:
         """Return the file as it came."""
-        return (self._folders.path(id) / _UPLOAD).read_bytes()
+        return (self.folders.path(id) / _UPLOAD).read_bytes()
 
     def terms(self, id: str) -> Terms:
         """Return what must be translated in a given way."""
-        found = load(self._folders.path(id) / _TERMS)
+        found = load(self.folders.path(id) / _TERMS)
         return Terms(Term(**each) for each in found)
 
     def segments(self, id: str, chunk: int) -> list[Segment]:
         """Return the segments of a chunk."""
-        found = load(self._folders.path(id) / f"source-{chunk}.json")
+        found = load(self.folders.path(id) / f"source-{chunk}.json")
         return [Segment(**each) for each in found]
 
     def keep_translations(self, id: str, chunk: int, translations: Sequence[Translated]) -> None:
@@ -103,26 +103,14 @@ class DocumentFiles:
 
     def keep_result(self, id: str, content: bytes) -> None:
         """Keep the translated file."""
-        write(self._folders.path(id) / _RESULT, content)
+        write(self.folders.path(id) / _RESULT, content)
 
     def result(self, id: str) -> bytes | None:
         """Return the translated file; None if there is none."""
         try:
-            return (self._folders.path(id) / _RESULT).read_bytes()
+            return (self.folders.path(id) / _RESULT).read_bytes()
         except FileNotFoundError:
             return None
 
-    def changed(self, id: str) -> float:
-        """Return when a file of the document was written last; 0 if the document is gone."""
-        return self._folders.changed(id)
-
-    def ids(self) -> list[str]:
-        """Return all documents, those included whose arrival was interrupted."""
-        return self._folders.ids()
-
-    def remove(self, id: str) -> None:
-        """Remove all that is left of a document."""
-        self._folders.remove(id)
-
     def _target(self, id: str, chunk: int) -> Path:
-        return self._folders.path(id) / f"target-{chunk}.json"
+        return self.folders.path(id) / f"target-{chunk}.json"

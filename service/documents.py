@@ -7,12 +7,11 @@ methods that a request waits for leave the event loop free.
 """
 
 import asyncio
-import logging
 import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from hmac import compare_digest
 from pathlib import PurePath
 from typing import Literal
@@ -29,9 +28,10 @@ from service.document_intake import (
 )
 from service.document_work import DocumentWork
 from service.engine import Library
-from service.errors import NotFound, NotReady, Overloaded, ServiceError, restored
+from service.errors import NotReady, Overloaded, ServiceError, restored
 from service.formats import FORMATS, FORMATS_BY_NAME
 from service.jobs import Jobs, JobState, JobStatus
+from service.kept_jobs import KeptJobs
 
 __all__ = [
     "AUTO",
@@ -45,8 +45,6 @@ __all__ = [
     "suffixes",
 ]
 
-log = logging.getLogger(__name__)
-
 KIND = "document"
 
 DocumentState = Literal["queued", "translating", "done", "failed"]
@@ -58,9 +56,7 @@ _STATES: dict[JobState, DocumentState] = {
     "failed": "failed",
     "cancelled": "failed",
 }
-_MAX_SWEEP_SECONDS = 600.0
 _POLLING_SECONDS = 0.1
-_LOST = JobStatus("failed", 0, 0, ServiceError.code, "internal error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +101,8 @@ class Documents:
     ) -> None:
         self._files = files
         self._library = library
-        self._jobs = jobs
         self._limits = limits
+        self._kept = KeptJobs(KIND, files.folders, jobs, files.record, limits.keep_seconds)
         jobs.register(KIND, DocumentWork(files, library), limits.max_running)
 
     async def submit(
@@ -178,63 +174,30 @@ class Documents:
 
     async def sweep(self) -> None:
         """Remove what has expired, now and again until cancelled."""
-        while True:
-            await asyncio.to_thread(self._sweep)
-            await asyncio.sleep(min(self._limits.keep_seconds, _MAX_SWEEP_SECONDS))
+        await self._kept.sweep()
 
     def _examine(self, upload: Upload) -> Examined:
-        if len(self._files.ids()) >= self._limits.max_documents:
+        if len(self._files.folders.ids()) >= self._limits.max_documents:
             raise Overloaded(f"{self._limits.max_documents} documents are kept already")
         return examine(upload, self._library, self._limits)
 
     def _keep(self, examined: Examined, upload: Upload) -> Document:
         id, terms = secrets.token_hex(16), upload.options.terms
         self._files.create(id, examined.record, upload.content, examined.chunks, terms)
-        try:
-            self._jobs.submit(KIND, id)
-        except BaseException:
-            self._files.remove(id)
-            raise
-        return self._describe(id, examined.record, JobStatus("queued", 0, 0), examined.key)
+        return self._describe(id, examined.record, self._kept.submit(id), examined.key)
 
     def _find(self, id: str, owner: str | None, key: str | None) -> Document:
-        record = self._record(id, owner, key)
-        # A job that nobody knows: the database is another one, or the process died in between.
-        return self._describe(id, record, self._jobs.status(id) or _LOST)
+        return self._describe(id, self._record(id, owner, key), self._kept.status(id))
 
     def _record(self, id: str, owner: str | None, key: str | None) -> Record:
-        record = self._files.record(id)
-        if (
-            record is None
-            or record.owner not in (None, owner)
-            or (key is not None and not compare_digest(sha256(key), record.key_sha256))
-            or self._has_expired(id)
-        ):
-            raise NotFound("there is no such document", field="id")
+        record = self._kept.record(id, owner)
+        if key is not None and not compare_digest(sha256(key), record.key_sha256):
+            raise self._kept.not_found()
         return record
 
     def _delete(self, id: str, owner: str | None, key: str | None) -> None:
         self._record(id, owner, key)
-        self._remove(id)
-
-    def _remove(self, id: str) -> None:
-        self._jobs.forget(id)
-        self._files.remove(id)
-
-    def _sweep(self) -> None:
-        for id in self._files.ids():
-            try:
-                if self._has_expired(id):
-                    self._remove(id)
-                    log.info("document expired", extra={"document": id})
-            except Exception:
-                log.exception("document cannot be removed", extra={"document": id})
-
-    def _has_expired(self, id: str) -> bool:
-        return self._expires(id) <= time.time()
-
-    def _expires(self, id: str) -> float:
-        return self._files.changed(id) + self._limits.keep_seconds
+        self._kept.remove(id)
 
     def _describe(self, id: str, record: Record, status: JobStatus, key: str = "") -> Document:
         format = FORMATS_BY_NAME[record.format]
@@ -252,7 +215,7 @@ class Documents:
             file_name=record.file_name,
             result_name=f"{name.stem}.{record.options.target}{suffix}",
             media_type=format.media_type,
-            expires=datetime.fromtimestamp(self._expires(id), UTC),
+            expires=self._kept.expires(id),
             seconds_remaining=_seconds_remaining(record, status),
             failure=restored(status.code, status.message) if status.code else None,
         )

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
+UNDER_WAY: frozenset[JobState] = frozenset({"queued", "running"})
 
 FIRST_KIND, FIRST_QUEUE = "document", "jobs"
 """Documents were there before other kinds, and theirs wait in a queue of an older name."""

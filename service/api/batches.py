@@ -30,11 +30,11 @@ from service.api.dependencies import (
 )
 from service.api.dialect import dialect, failures, refused
 from service.api.failure import FAILURES, Failure, FailureBody, describe, render
-from service.batches import UNDER_WAY, Batch, Batches, BatchFormat, Order
+from service.batches import Batch, Batches, BatchFormat, Order
 from service.engine import Term
 from service.errors import InvalidRequest, Overloaded
 from service.glossaries import Glossaries
-from service.jobs import JobState
+from service.jobs import UNDER_WAY, JobState
 
 POLL_SECONDS = 1
 STALL_SECONDS = 60.0

@@ -37,7 +37,6 @@ from service.evaluations import (
     HYPOTHESES,
     MAX_REFERENCES,
     SOURCE,
-    UNDER_WAY,
     Decode,
     Evaluation,
     Evaluations,
@@ -47,7 +46,7 @@ from service.evaluations import (
     reference,
 )
 from service.evaluations.report_html import HEADERS, render_report
-from service.jobs import JobState
+from service.jobs import UNDER_WAY, JobState
 from service.test_sets import parse_lines
 
 POLL_SECONDS = 1

@@ -6,13 +6,12 @@ What arrives is looked through as it comes, so that whoever sends it hears at on
 with it; the job has nothing left to do but to translate.
 """
 
-from service.batches.batches import UNDER_WAY, Batch, Batches, BatchResult
+from service.batches.batches import Batch, Batches, BatchResult
 from service.batches.files import BatchFiles
 from service.batches.intake import BatchLimits, Order
 from service.batches.layout import BatchFormat
 
 __all__ = [
-    "UNDER_WAY",
     "Batch",
     "BatchFiles",
     "BatchFormat",

@@ -7,13 +7,12 @@ ever in memory. All methods that a request waits for leave the event loop free.
 """
 
 import asyncio
-import logging
 import secrets
 import threading
 import time
 from collections.abc import AsyncIterable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
@@ -23,16 +22,9 @@ from service.batches.work import BatchWork
 from service.engine import Library
 from service.errors import NotFound, NotReady, Overloaded, ServiceError, restored
 from service.jobs import Jobs, JobState, JobStatus
-
-log = logging.getLogger(__name__)
+from service.kept_jobs import KeptJobs
 
 KIND = "batch"
-UNDER_WAY: frozenset[JobState] = frozenset({"queued", "running"})
-
-_MAX_SWEEP_SECONDS = 600.0
-_LEFT_SECONDS = 3600.0
-"""After which an upload that another process took in, and has not ended, is taken for dead."""
-_LOST = JobStatus("failed", 0, 0, ServiceError.code, "internal error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +68,17 @@ class Batches:
         self._files = files
         self._folders = files.folders
         self._library = library
-        self._jobs = jobs
         self._limits = limits
         self._counting = threading.Lock()
         self._arriving: set[str] = set()
+        self._kept = KeptJobs(
+            KIND,
+            files.folders,
+            jobs,
+            files.record,
+            limits.keep_seconds,
+            is_arriving=self._arriving.__contains__,
+        )
         jobs.register(KIND, BatchWork(files, library), max_running)
 
     async def submit(
@@ -162,9 +161,7 @@ class Batches:
 
     async def sweep(self) -> None:
         """Remove what has expired, now and again until cancelled."""
-        while True:
-            await asyncio.to_thread(self._sweep)
-            await asyncio.sleep(min(self._limits.keep_seconds, _MAX_SWEEP_SECONDS))
+        await self._kept.sweep()
 
     def _begin(self, arrival: Arrival, order: Order) -> None:
         with self._library.hold() as models:
@@ -178,51 +175,24 @@ class Batches:
 
     def _keep(self, arrival: Arrival) -> Batch:
         record = arrival.keep()
-        try:
-            self._jobs.submit(KIND, arrival.id)
-        except BaseException:
-            self._folders.remove(arrival.id)
-            raise
-        return self._describe(arrival.id, record, JobStatus("queued", 0, 0))
+        return self._describe(arrival.id, record, self._kept.submit(arrival.id))
 
     def _find(self, id: str, owner: str | None) -> Batch:
-        record = self._record(id, owner)
-        return self._describe(id, record, self._status(id))
-
-    def _status(self, id: str) -> JobStatus:
-        # A job that nobody knows: the database is another one, or the process died in between.
-        return self._jobs.status(id) or _LOST
-
-    def _record(self, id: str, owner: str | None) -> Record:
-        record = self._files.record(id)
-        if record is None or record.owner not in (None, owner) or self._has_expired(id):
-            raise NotFound("there is no such batch", field="id")
-        return record
+        record = self._kept.record(id, owner)
+        return self._describe(id, record, self._kept.status(id))
 
     def _list(self, owner: str | None, state: JobState | None, most: int) -> Sequence[Batch]:
-        found = [
-            (record.created, id, record)
-            for id in self._folders.ids()
-            if (record := self._files.record(id)) and record.owner == owner
-        ]
-        newest_first = sorted(found, key=lambda each: each[:2], reverse=True)
-        kept = ((id, record) for _, id, record in newest_first if not self._has_expired(id))
-        described = (self._describe(id, record, self._status(id)) for id, record in kept)
-        return tuple(islice((each for each in described if state in (None, each.state)), most))
+        newest = islice(self._kept.newest(owner, state), most)
+        return tuple(self._describe(*each) for each in newest)
 
     def _cancel(self, id: str, owner: str | None) -> Batch:
-        self._record(id, owner)
-        if self._status(id).state in UNDER_WAY:
-            self._jobs.cancel(id)
+        self._kept.record(id, owner)
+        self._kept.cancel(id)
         return self._find(id, owner)
 
     def _delete(self, id: str, owner: str | None) -> None:
-        self._record(id, owner)
-        self._remove(id)
-
-    def _remove(self, id: str) -> None:
-        self._jobs.forget(id)
-        self._folders.remove(id)
+        self._kept.record(id, owner)
+        self._kept.remove(id)
 
     def _result(self, id: str, owner: str | None) -> BatchResult:
         batch = self._find(id, owner)
@@ -237,36 +207,13 @@ class Batches:
         suffix, media_type = _TYPES[layout.format]
         return BatchResult(path, f"{id}.{layout.target}{suffix}", media_type)
 
-    def _sweep(self) -> None:
-        for id in self._folders.ids():
-            try:
-                if self._is_left(id):
-                    self._remove(id)
-                    log.info("batch expired", extra={"job": id})
-            except Exception:
-                log.exception("batch cannot be removed", extra={"job": id})
-
-    def _is_left(self, id: str) -> bool:
-        """Whether nobody wants a batch any more, or its upload has ended in the middle."""
-        if id in self._arriving:
-            return False
-        if self._folders.find(id) is None:
-            return self._folders.changed(id) + _LEFT_SECONDS <= time.time()
-        return self._has_expired(id)
-
-    def _has_expired(self, id: str) -> bool:
-        return self._expires(id) <= time.time()
-
-    def _expires(self, id: str) -> float:
-        return self._folders.changed(id) + self._limits.keep_seconds
-
     def _describe(self, id: str, record: Record, status: JobStatus) -> Batch:
         return Batch(
             id=id,
             record=record,
             state=status.state,
             done=status.done,
-            expires=datetime.fromtimestamp(self._expires(id), UTC),
+            expires=self._kept.expires(id),
             seconds_remaining=_seconds_remaining(record, status),
             summary=self._files.summary(id) if status.state == "done" else None,
             failure=restored(status.code, status.message) if status.code else None,

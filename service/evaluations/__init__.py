@@ -1,6 +1,6 @@
 """Durable jobs that measure models or hypotheses, and what they report: the front door."""
 
-from service.evaluations.evaluations import UNDER_WAY, Evaluation, Evaluations
+from service.evaluations.evaluations import Evaluation, Evaluations
 from service.evaluations.files import (
     BASELINE,
     HYPOTHESES,
@@ -31,7 +31,6 @@ __all__ = [
     "MAX_REFERENCES",
     "REPORT",
     "SOURCE",
-    "UNDER_WAY",
     "BaselineInfo",
     "BaselineKind",
     "Counts",

@@ -7,13 +7,12 @@ methods that a request waits for leave the event loop free.
 """
 
 import asyncio
-import logging
 import secrets
-import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
+from itertools import islice
 
 from service.engine import Library
 from service.errors import (
@@ -36,16 +35,11 @@ from service.evaluations.intake import (
 )
 from service.evaluations.report import Report
 from service.evaluations.work import EvaluationWork
-from service.jobs import Jobs, JobState, JobStatus
+from service.jobs import UNDER_WAY, Jobs, JobState, JobStatus
+from service.kept_jobs import KeptJobs
 from service.test_sets import TestSet, TestSets
 
-log = logging.getLogger(__name__)
-
 KIND = "evaluation"
-UNDER_WAY: frozenset[JobState] = frozenset({"queued", "running"})
-
-_MAX_SWEEP_SECONDS = 600.0
-_LOST = JobStatus("failed", 0, 0, ServiceError.code, "internal error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +82,7 @@ class Evaluations:
         self._limits = limits
         self._submitting = asyncio.Lock()
         self._ids_by_key: dict[str, str] | None = None
+        self._kept = KeptJobs(KIND, files.folders, jobs, files.record, limits.keep_seconds)
         jobs.register(KIND, EvaluationWork(files, library), max_running)
 
     async def submit(
@@ -184,20 +179,18 @@ class Evaluations:
 
     async def sweep(self) -> None:
         """Remove what has expired, now and again until cancelled."""
-        while True:
-            await asyncio.to_thread(self._sweep)
-            await asyncio.sleep(min(self._limits.keep_seconds, _MAX_SWEEP_SECONDS))
+        await self._kept.sweep()
 
     def _known(self, submission: Submission) -> Evaluation | None:
         """Return the evaluation that was asked for with the same key."""
         if self._ids_by_key is None:
-            found = ((id, self._files.record(id)) for id in self._files.ids())
+            found = ((id, self._files.record(id)) for id in self._files.folders.ids())
             self._ids_by_key = {
                 record.key_sha256: id for id, record in found if record and record.key_sha256
             }
         id = self._ids_by_key.get(key_hash(submission) or "")
         record = self._files.record(id) if id else None
-        if id is None or record is None or self._has_expired(id):
+        if id is None or record is None or self._kept.has_expired(id):
             return None
         if record.content_sha256 != content_hash(submission):
             message = f"idempotency_key: it was used for another evaluation, {id}"
@@ -208,12 +201,12 @@ class Evaluations:
 
     def _examine(self, submission: Submission) -> Examined:
         most = self._limits.max_evaluations
-        if len(self._files.ids()) >= most:
+        if len(self._files.folders.ids()) >= most:
             raise Overloaded(f"{most} evaluations are kept already")
 
         def find_earlier(id: str) -> Earlier:
             try:
-                record = self._record(id, submission.owner)
+                record = self._kept.record(id, submission.owner)
                 content = self._read(id, HYPOTHESES, submission.owner, must_be_done=True)
             except NotFound:
                 message = f"baseline_job: there is no evaluation {id[:40]}"
@@ -225,60 +218,30 @@ class Evaluations:
     def _keep(self, examined: Examined) -> Evaluation:
         id, record = secrets.token_hex(16), examined.record
         self._files.create(id, record, examined.texts)
-        try:
-            self._jobs.submit(KIND, id)
-        except BaseException:
-            self._files.remove(id)
-            raise
+        status = self._kept.submit(id)
         if record.key_sha256 and self._ids_by_key is not None:
             self._ids_by_key[record.key_sha256] = id
-        return self._describe(id, record, JobStatus("queued", 0, 0))
+        return self._describe(id, record, status)
 
     def _find(self, id: str, owner: str | None) -> Evaluation:
-        record = self._record(id, owner)
-        return self._describe(id, record, self._status(id))
-
-    def _status(self, id: str) -> JobStatus:
-        # A job that nobody knows: the database is another one, or the process died in between.
-        return self._jobs.status(id) or _LOST
-
-    def _record(self, id: str, owner: str | None) -> Record:
-        record = self._files.record(id)
-        if record is None or record.owner not in (None, owner) or self._has_expired(id):
-            raise NotFound("there is no such evaluation", field="id")
-        return record
+        record = self._kept.record(id, owner)
+        return self._describe(id, record, self._kept.status(id))
 
     def _list(self, owner: str | None, state: JobState | None, most: int) -> list[Evaluation]:
-        found = [
-            (record.created, id, record)
-            for id in self._files.ids()
-            if (record := self._files.record(id)) and record.owner == owner
-        ]
-        chosen: list[Evaluation] = []
-        for _, id, record in sorted(found, key=lambda each: each[:2], reverse=True):
-            if len(chosen) == most:
-                break
-            status = self._status(id)
-            if state in (None, status.state) and not self._has_expired(id):
-                chosen.append(self._describe(id, record, status))
-        return chosen
+        newest = islice(self._kept.newest(owner, state), most)
+        return [self._describe(*each) for each in newest]
 
     def _cancel(self, id: str, owner: str | None) -> Evaluation:
-        self._record(id, owner)
-        if self._status(id).state in UNDER_WAY:
-            self._jobs.cancel(id)
+        self._kept.record(id, owner)
+        self._kept.cancel(id)
         return self._find(id, owner)
 
     def _delete(self, id: str, owner: str | None) -> None:
-        self._record(id, owner)
-        self._remove(id)
-
-    def _remove(self, id: str) -> None:
-        self._jobs.forget(id)
-        self._files.remove(id)
+        self._kept.record(id, owner)
+        self._kept.remove(id)
 
     def _read(self, id: str, name: str, owner: str | None, *, must_be_done: bool = False) -> bytes:
-        self._record(id, owner)
+        self._kept.record(id, owner)
         content = None if must_be_done else self._files.read(id, name)
         if content is not None:
             return content
@@ -293,21 +256,6 @@ class Evaluations:
             raise NotFound(f"the evaluation has no {name}{because}", field="id")
         return content
 
-    def _sweep(self) -> None:
-        for id in self._files.ids():
-            try:
-                if self._has_expired(id):
-                    self._remove(id)
-                    log.info("evaluation expired", extra={"job": id})
-            except Exception:
-                log.exception("evaluation cannot be removed", extra={"job": id})
-
-    def _has_expired(self, id: str) -> bool:
-        return self._expires(id) <= time.time()
-
-    def _expires(self, id: str) -> float:
-        return self._files.changed(id) + self._limits.keep_seconds
-
     def _describe(self, id: str, record: Record, status: JobStatus) -> Evaluation:
         report = self._files.read(id, REPORT) if status.state == "done" else None
         total = sum(record.chunk_sizes)
@@ -319,7 +267,7 @@ class Evaluations:
             state=status.state,
             done=total if is_being_scored else status.done,
             total=total,
-            expires=datetime.fromtimestamp(self._expires(id), UTC),
+            expires=self._kept.expires(id),
             failure=restored(status.code, status.message) if status.code else None,
             report=Report.model_validate_json(report) if report else None,
         )

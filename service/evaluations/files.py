@@ -132,7 +132,7 @@ class EvaluationFiles:
     """The folders of all evaluations; any thread may use it."""
 
     def __init__(self, root: Path) -> None:
-        self._folders = JobFolders(root)
+        self.folders = JobFolders(root)
 
     def create(self, id: str, record: Record, texts: Mapping[str, Sequence[str]]) -> None:
         """Keep a new evaluation.
@@ -143,42 +143,42 @@ class EvaluationFiles:
         Raises:
             StoreUnavailable: the disk is full, or cannot be written to.
         """
-        with self._folders.create(id) as draft:
+        with self.folders.create(id) as draft:
             for name, lines in texts.items():
                 write(draft / name, encode(lines))
             write(draft / _RECORD, record.model_dump_json().encode())
 
     def record(self, id: str) -> Record | None:
         """Return what is known of an evaluation; None if there is none."""
-        folder = self._folders.find(id)
+        folder = self.folders.find(id)
         with suppress(FileNotFoundError):  # removed meanwhile
             return Record.model_validate_json((folder / _RECORD).read_bytes()) if folder else None
         return None
 
     def begin(self, id: str) -> None:
         """Note when the work began, if it has not begun before."""
-        path = self._folders.path(id) / _STARTED
+        path = self.folders.path(id) / _STARTED
         if not path.exists():
             dump(path, time.time())
 
     def started(self, id: str) -> float:
         """Return when the work began, in seconds since 1970."""
-        found: float = load(self._folders.path(id) / _STARTED)
+        found: float = load(self.folders.path(id) / _STARTED)
         return found
 
     def part(self, id: str, part: Part) -> list[str]:
         """Return the lines of a chunk of the source."""
-        with (self._folders.path(id) / SOURCE).open("rb") as file:
+        with (self.folders.path(id) / SOURCE).open("rb") as file:
             file.seek(part.begin)
             return decode(file.read(part.end - part.begin))
 
     def lines(self, id: str, name: str) -> list[str]:
         """Return the lines of a file."""
-        return decode((self._folders.path(id) / name).read_bytes())
+        return decode((self.folders.path(id) / name).read_bytes())
 
     def keep_lines(self, id: str, name: str, lines: Sequence[str]) -> None:
         """Write the lines of a file."""
-        write(self._folders.path(id) / name, encode(lines))
+        write(self.folders.path(id) / name, encode(lines))
 
     def keep_chunk(self, id: str, side: Side, number: int, chunk: Chunk) -> None:
         """Keep what a model made of a chunk, instead of what an earlier try made of it."""
@@ -197,28 +197,16 @@ class EvaluationFiles:
 
     def keep_report(self, id: str, content: bytes) -> None:
         """Keep the report."""
-        write(self._folders.path(id) / REPORT, content)
+        write(self.folders.path(id) / REPORT, content)
 
     def read(self, id: str, name: str) -> bytes | None:
         """Return a file as it is; None if there is none."""
         with suppress(FileNotFoundError):
-            return (self._folders.path(id) / name).read_bytes()
+            return (self.folders.path(id) / name).read_bytes()
         return None
 
-    def changed(self, id: str) -> float:
-        """Return when a file of the evaluation was written last; 0 if it is gone."""
-        return self._folders.changed(id)
-
-    def ids(self) -> list[str]:
-        """Return all evaluations, those included whose arrival was interrupted."""
-        return self._folders.ids()
-
-    def remove(self, id: str) -> None:
-        """Remove all that is left of an evaluation."""
-        self._folders.remove(id)
-
     def _chunk(self, id: str, side: Side, number: int) -> Path:
-        return self._folders.path(id) / f"{side}-{number}.json"
+        return self.folders.path(id) / f"{side}-{number}.json"
 
 
 def reference(number: int) -> str:
