@@ -167,12 +167,15 @@ MAY_IMPORT = {
     "service.api.downloads": {"service.documents"},
     "service.api.documents": NATIVE
     | {"service.access", "service.api.downloads", "service.documents", "service.glossaries"},
+    "service.api.events": NATIVE | {"service.jobs"},
     "service.api.batches": NATIVE
-    | {"service.access", "service.batches", "service.glossaries", "service.jobs"},
+    | {"service.access", "service.api.events"}
+    | {"service.batches", "service.glossaries", "service.jobs"},
     "service.api.evaluations": NATIVE
     | {
         "service.access",
         "service.api.bodies",
+        "service.api.events",
         "service.evaluation",
         "service.evaluations",
         "service.jobs",

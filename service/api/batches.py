@@ -11,6 +11,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -28,9 +29,10 @@ from service.api.dependencies import (
     Limits,
     RequestLimits,
 )
-from service.api.dialect import dialect, failures, refused
+from service.api.dialect import dialect, failures
+from service.api.events import follow
 from service.api.failure import FAILURES, Failure, FailureBody, describe, render
-from service.batches import Batch, Batches, BatchFormat, Order
+from service.batches import Batch, BatchFormat, Order
 from service.engine import Term
 from service.errors import InvalidRequest, Overloaded
 from service.glossaries import Glossaries
@@ -39,8 +41,6 @@ from service.jobs import UNDER_WAY, JobState
 POLL_SECONDS = 1
 STALL_SECONDS = 60.0
 """After which an upload of which nothing more comes is given up."""
-_EVENT_SECONDS = 0.3
-"""How often one looks for those who are told of progress."""
 _RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-\d{1,18})")
 _TYPES = (
     "application/octet-stream",
@@ -228,48 +228,27 @@ async def find_batch(
     return _body(request, batch)
 
 
-class _Watch:
-    """A batch that somebody is told of until it is over."""
-
-    def __init__(self, batches: Batches, first: Batch, owner: str | None) -> None:
-        self._batches = batches
-        self._first = first
-        self._owner = owner
-
-    async def changes(self) -> AsyncIterator[Batch]:
-        """Yield it as it is, and whenever it has changed until it is over."""
-        batch, told = self._first, None
-        while True:
-            if (batch.state, batch.done) != told:
-                yield batch
-            if batch.state not in UNDER_WAY:
-                return
-            told = batch.state, batch.done
-            await asyncio.sleep(_EVENT_SECONDS)
-            batch = await self._batches.find(batch.id, owner=self._owner)
-
-
-async def _watch(caller: DocumentsCaller, id: str, batches: CurrentBatches) -> _Watch:
-    # Before the first event: what is not there is answered by its status.
-    owner = caller.id or None
-    return _Watch(batches, await batches.find(id, owner=owner), owner)
+async def _batch(caller: DocumentsCaller, id: str, batches: CurrentBatches) -> Batch:
+    return await batches.find(id, owner=caller.id or None)
 
 
 @router.get(
     "/{id}/events", response_class=EventSourceResponse, responses=failures(FailureBody, 404)
 )
 async def follow_batch(
-    request: Request, intake: CurrentIntake, watch: Annotated[_Watch, Depends(_watch)]
+    caller: DocumentsCaller,
+    request: Request,
+    batches: CurrentBatches,
+    intake: CurrentIntake,
+    batch: Annotated[Batch, Depends(_batch)],  # before the first event
 ) -> AsyncIterator[ServerSentEvent]:
     """Tell how far a batch is, as events, until it is over."""
-    try:
-        async for batch in watch.changes():
-            is_over = batch.state not in UNDER_WAY
-            if not is_over and not intake.is_open:
-                raise Overloaded("the service is shutting down")  # noqa: TRY301  # told as an event
-            yield _event("end" if is_over else "progress", _body(request, batch))
-    except Exception as error:  # noqa: BLE001  # the status has been sent, so it is an event
-        yield _event("error", FailureBody(error=describe(request, refused(request, error))))
+
+    async def find() -> Batch:
+        return await batches.find(batch.id, owner=caller.id or None)
+
+    async for event in follow(request, intake, batch, find, partial(_body, request)):
+        yield event
 
 
 @router.post("/{id}/cancel", responses=failures(FailureBody, 404))
@@ -372,7 +351,3 @@ def _body(request: Request, batch: Batch) -> BatchBody:
         expires=batch.expires,
         error=describe(request, batch.failure) if batch.failure else None,
     )
-
-
-def _event(name: str, body: BaseModel) -> ServerSentEvent:
-    return ServerSentEvent(event=name, raw_data=body.model_dump_json())

@@ -9,6 +9,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
@@ -28,7 +29,8 @@ from service.api.dependencies import (
     Limits,
     RequestLimits,
 )
-from service.api.dialect import dialect, failures, refused
+from service.api.dialect import dialect, failures
+from service.api.events import follow
 from service.api.failure import FAILURES, Failure, FailureBody, describe, render
 from service.errors import InvalidRequest, Overloaded
 from service.evaluation import ALL_METRICS, MetricName, PairedTest
@@ -50,8 +52,6 @@ from service.jobs import UNDER_WAY, JobState
 from service.test_sets import parse_lines
 
 POLL_SECONDS = 1
-_EVENT_SECONDS = 0.3
-"""How often one looks for those who are told of progress."""
 _MAX_FIELDS = 100
 
 router = APIRouter(
@@ -303,33 +303,10 @@ async def find_evaluation(
     return _body(request, evaluation)
 
 
-class _Watch:
-    """An evaluation that somebody is told of until it is over."""
-
-    def __init__(self, evaluations: Evaluations, first: Evaluation, owner: str | None) -> None:
-        self._evaluations = evaluations
-        self._first = first
-        self._owner = owner
-
-    async def changes(self) -> AsyncIterator[Evaluation]:
-        """Yield it as it is, and whenever it has changed until it is over."""
-        told = None
-        evaluation = self._first
-        while True:
-            now = (evaluation.state, evaluation.done)
-            if now != told:
-                yield evaluation
-            if evaluation.state not in UNDER_WAY:
-                return
-            told = now
-            await asyncio.sleep(_EVENT_SECONDS)
-            evaluation = await self._evaluations.find(evaluation.id, owner=self._owner)
-
-
-async def _watch(caller: EvaluatingCaller, id: str, evaluations: CurrentEvaluations) -> _Watch:
-    # Before the first event: what is not there is answered by its status.
-    owner = caller.id or None
-    return _Watch(evaluations, await evaluations.find(id, owner=owner), owner)
+async def _evaluation(
+    caller: EvaluatingCaller, id: str, evaluations: CurrentEvaluations
+) -> Evaluation:
+    return await evaluations.find(id, owner=caller.id or None)
 
 
 @router.get(
@@ -338,17 +315,19 @@ async def _watch(caller: EvaluatingCaller, id: str, evaluations: CurrentEvaluati
     responses=failures(FailureBody, 404),
 )
 async def follow_evaluation(
-    request: Request, intake: CurrentIntake, watch: Annotated[_Watch, Depends(_watch)]
+    caller: EvaluatingCaller,
+    request: Request,
+    evaluations: CurrentEvaluations,
+    intake: CurrentIntake,
+    evaluation: Annotated[Evaluation, Depends(_evaluation)],  # before the first event
 ) -> AsyncIterator[ServerSentEvent]:
     """Tell how far an evaluation is, as events, until it is over."""
-    try:
-        async for evaluation in watch.changes():
-            is_over = evaluation.state not in UNDER_WAY
-            if not is_over and not intake.is_open:
-                raise Overloaded("the service is shutting down")  # noqa: TRY301  # told as an event
-            yield _event("end" if is_over else "progress", _body(request, evaluation))
-    except Exception as error:  # noqa: BLE001  # the status has been sent, so it is an event
-        yield _event("error", FailureBody(error=describe(request, refused(request, error))))
+
+    async def find() -> Evaluation:
+        return await evaluations.find(evaluation.id, owner=caller.id or None)
+
+    async for event in follow(request, intake, evaluation, find, partial(_body, request)):
+        yield event
 
 
 @router.post("/evaluations/{id}/cancel", responses=failures(FailureBody, 404))
@@ -617,7 +596,3 @@ def _summary(request: Request, evaluation: Evaluation) -> EvaluationSummary:
 def _body(request: Request, evaluation: Evaluation) -> EvaluationBody:
     summary = _summary(request, evaluation)
     return EvaluationBody(**dict(summary), report=evaluation.report)
-
-
-def _event(name: str, body: BaseModel) -> ServerSentEvent:
-    return ServerSentEvent(event=name, raw_data=body.model_dump_json())

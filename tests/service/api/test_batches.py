@@ -238,7 +238,7 @@ def test_events_end_with_the_batch(client):
 
 def test_events_tell_of_progress(client, jobs, monkeypatch):
     monkeypatch.setattr("service.batches.lines.PIECE_CHARACTERS", 5)
-    monkeypatch.setattr("service.api.batches._EVENT_SECONDS", 0.01)
+    monkeypatch.setattr("service.api.events.LOOK_SECONDS", 0.01)
     jobs.is_held = True
     url = upload(client, b"one\ntwo\nthree\n").json()["poll_url"]
     job_id = url.rpartition("/")[2]
@@ -267,6 +267,28 @@ def test_events_end_when_the_service_does(client, jobs):
     [(name, body)] = events(client, url)
 
     assert (name, body["error"]["code"]) == ("error", "overloaded")
+
+
+def test_events_of_a_batch_that_waits_do_not_delay_the_end_of_the_service(
+    client, jobs, monkeypatch
+):
+    monkeypatch.setattr("service.api.events.LOOK_SECONDS", 0.01)
+    jobs.is_held = True
+    url = upload(client).json()["poll_url"]
+    batches, intake = client.app.state.batches, client.app.state.intake
+    find, looks = batches.find, iter(range(1000))
+
+    async def find_and_drain(id: str, *, owner: str | None = None):
+        if next(looks, None) == 2:
+            intake.close()
+        return await find(id, owner=owner)
+
+    monkeypatch.setattr(batches, "find", find_and_drain)
+    told = events(client, url)
+
+    assert [name for name, _ in told] == ["progress", "error"]
+    assert told[1][1]["error"]["message"] == "the service is shutting down"
+    assert next(looks) == 3
 
 
 def test_events_of_what_is_not_there_are_refused_by_status(client):

@@ -464,7 +464,7 @@ def test_events_end_with_the_report(client):
 
 
 def test_events_tell_progress_and_the_deletion(client, jobs, evaluations, monkeypatch):
-    monkeypatch.setattr("service.api.evaluations._EVENT_SECONDS", 0.01)
+    monkeypatch.setattr("service.api.events.LOOK_SECONDS", 0.01)
     jobs.is_held = True
     id = submit(client).json()["job_id"]
     find, looks = evaluations.find, []
