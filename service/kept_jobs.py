@@ -46,7 +46,7 @@ class KeptJobs(Generic[R]):
     Args:
         kind: As `Jobs.register` was told; also what messages call one of them.
         read_record: Returns what is known of a job, or None if there is none.
-        keep_seconds: For which a job is kept after it was worked on last.
+        keep_seconds: For which a job that is over is kept after it was worked on last.
         is_arriving: Whether a folder is being filled by this process.
     """
 
@@ -132,12 +132,12 @@ class KeptJobs(Generic[R]):
         self._folders.remove(id)
 
     def expires(self, id: str) -> datetime:
-        """Return when a job will be removed, if nothing more is done to it."""
+        """Return when a job will be removed, if nothing more is done to it and it is over then."""
         return datetime.fromtimestamp(self._expires(id), UTC)
 
     def has_expired(self, id: str) -> bool:
-        """Tell whether nothing was done to a job for too long."""
-        return self._expires(id) <= time.time()
+        """Tell whether a job was over for too long; how long it waits before does not matter."""
+        return self._expires(id) <= time.time() and self.status(id).state not in UNDER_WAY
 
     async def sweep(self) -> None:
         """Remove what has expired, now and again until cancelled."""

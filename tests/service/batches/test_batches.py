@@ -446,6 +446,23 @@ def test_expired_batch_is_not_found_and_is_swept_away(files, models, jobs):
     assert left(files) == []
 
 
+def test_batch_that_waits_for_its_turn_does_not_expire(files, models, jobs):
+    batches = Batches(files, models, jobs, BatchLimits(100, 50, 3, keep_seconds=0.001))
+    jobs.is_held = True
+    batch = submit(batches, b"eins")
+    os.utime(files.folders.path(batch.id), (0, 0))
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(asyncio.wait_for(batches.sweep(), timeout=0.2))
+    assert asyncio.run(batches.find(batch.id)).state == "queued"
+    assert [each.id for each in asyncio.run(batches.list())] == [batch.id]
+
+    jobs.run(batch.id)
+    with pytest.raises(TimeoutError):
+        asyncio.run(asyncio.wait_for(batches.sweep(), timeout=0.2))
+    assert left(files) == []
+
+
 def test_upload_that_a_crash_ended_is_swept_away_and_one_on_its_way_is_not(files, models, jobs):
     batches = Batches(files, models, jobs, BatchLimits(100, 50, 3, keep_seconds=0.001))
     dead = files.folders.path("." + "0" * 32)
