@@ -11,7 +11,7 @@ without its signature. Files, HTTP and settings are not known here.
 
 from service.evaluation.analysis import analyse
 from service.evaluation.apart import analyse_apart
-from service.evaluation.measurement import Evaluation, evaluate
+from service.evaluation.measurement import Evaluation, evaluate, one_line
 from service.evaluation.results import (
     Analysis,
     BleuDetails,
@@ -50,6 +50,7 @@ __all__ = [
     "check_metrics",
     "evaluate",
     "find_nearest",
+    "one_line",
     "score",
     "score_sentences",
     "score_tokens",

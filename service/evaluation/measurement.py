@@ -1,6 +1,7 @@
 """Translate a test set with a model and score the outcome."""
 
 import dataclasses
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -14,6 +15,10 @@ from service.evaluation.task import Task, check_counts
 
 if TYPE_CHECKING:  # slow to load, and scores do without
     from service.engine import AnyTranslator, FinishReason, TranslationOptions
+
+
+_BREAK = re.compile(r"\r\n|\r|\n")
+"""What ends a line of a file, for `sacrebleu` and here; no other character does."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ def evaluate(
     reasons: Counter[FinishReason] = Counter()
     started = time.perf_counter()
     for translation in translator.translate_all(lines, options):
-        hypotheses.append(_one_line(translation.text))
+        hypotheses.append(one_line(translation.text))
         reasons[translation.finish_reason] += 1
         on_progress(len(hypotheses))
     seconds = time.perf_counter() - started
@@ -104,6 +109,9 @@ def evaluate(
     )
 
 
-def _one_line(text: str) -> str:
-    # A line break that a model spells out would shift all lines after it.
-    return " ".join(text.splitlines())
+def one_line(text: str) -> str:
+    """Return a translation as a line: a break that a model spells out would shift all after it.
+
+    Nothing else is changed, for what is scored is what a caller of the model gets.
+    """
+    return _BREAK.sub(" ", text)

@@ -17,7 +17,7 @@ from service.engine import (
     TranslationOptions,
 )
 from service.errors import UnusableModel
-from service.evaluation import Task, analyse_apart
+from service.evaluation import Task, analyse_apart, one_line
 from service.evaluations.files import (
     BASELINE,
     HYPOTHESES,
@@ -176,7 +176,7 @@ def _translate(
     seconds = perf_counter() - began
     reasons: Counter[FinishReason] = Counter(each.finish_reason for each in translations)
     return Chunk(
-        lines=tuple(_one_line(each.text) for each in translations),
+        lines=tuple(one_line(each.text) for each in translations),
         model=_describe(models, choice),
         decode=_resolve(translator, record.decode),
         truncated=reasons["length"],
@@ -249,11 +249,6 @@ def _named(ways: Iterable[tuple[str, str]]) -> str:
 
 def _no_counts() -> Counts:
     return Counts(truncated=0, repetition_stopped=0, placeholder_lost=0, empty=0)
-
-
-def _one_line(text: str) -> str:
-    # A line break that a model spells out would shift all lines after it.
-    return " ".join(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"))
 
 
 def _moment(seconds: float) -> datetime:

@@ -162,9 +162,11 @@ def test_evaluation_tells_what_makes_its_lines_doubtful(parrot):
 
 
 def test_line_break_in_a_translation_does_not_shift_the_lines_after_it():
-    parrot = Parrot([Spoken("a\nb"), Spoken("c\r\n")])
+    parrot = Parrot([Spoken("a\nb\rc"), Spoken("d\r\n"), Spoken("e\u2028f\x0bg")])
 
-    assert evaluate(parrot, "xy", [["a b", "c"]], DEFAULTS).hypotheses == ["a b", "c"]
+    hypotheses = evaluate(parrot, "xyz", [["a b", "c", "d"]], DEFAULTS).hypotheses
+
+    assert hypotheses == ["a b c", "d ", "e\u2028f\x0bg"]  # as in evaluations of a server
 
 
 def test_evaluation_reports_every_line(parrot):
