@@ -9,12 +9,12 @@ from service.evaluations import BaselineInfo, Counts, ModelInfo, PairInfo, Repor
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
-def compared(metric: str, delta: float, *p_values: float) -> Comparison:
+def compared(metric: str, delta: float, *p_values: float, samples: int = 1000) -> Comparison:
     """Return what a comparison found: a difference, and the p of each test."""
     names = {"bleu": "BLEU", "chrf": "chrF2", "ter": "TER"}
     kinds = "paired_bootstrap", "approximate_randomisation"
     tests = [
-        Significance(test=kind, p_value=p, samples=1000, signature="")
+        Significance(test=kind, p_value=p, samples=samples, signature="")
         for kind, p in zip(kinds, p_values, strict=False)
     ]
     return Comparison(

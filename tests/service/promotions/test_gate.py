@@ -56,3 +56,14 @@ def test_evaluation_that_does_not_tell_is_refused(of, baseline, comparison, mess
         check(report(of, baseline, *comparison), "tiny", "2", "1")
 
     assert refused.value.field == "evaluation"
+
+
+def test_evaluation_of_too_few_samples_to_find_anything_worse_is_refused():
+    shaky = compared("bleu", -20, 0.5, samples=1)
+    message = "^a paired test of the evaluation has 1 samples, fewer than 100$"
+
+    with pytest.raises(PromotionRefused, match=message) as refused:
+        check(report("tiny@2", "tiny@1", compared("ter", -1, 0.01), shaky), "tiny", "2", "1")
+
+    assert refused.value.limit == 100
+    check(report("tiny@2", "tiny@1", compared("bleu", -1, 0.1, samples=100)), "tiny", "2", "1")
