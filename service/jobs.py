@@ -219,7 +219,8 @@ class Jobs:
         while not self._closing.wait(REVIVING_SECONDS):
             try:
                 begun = self._engine.begun()
-                before, idle = idle, begun.keys() - self._running.keys()
+                with self._changed:
+                    before, idle = idle, begun.keys() - self._running.keys()
                 # Twice in a row, for a job that begins is begun a moment before it runs.
                 for id in before & idle:
                     self._queue_again(id, begun[id])
@@ -258,13 +259,15 @@ class Jobs:
 
         try:
             sizes = step("plan", lambda: list(work.plan(id)))
+            done, total = 0, sum(sizes)
             results: list[Any] = []
-            for chunk in range(len(sizes)):
+            for chunk, size in enumerate(sizes):
                 self._check(id)
-                self._engine.tell(sum(sizes[:chunk]), sum(sizes))
+                self._engine.tell(done, total)
                 results.append(step("chunk", partial(self._run_chunk, work, id, chunk)))
+                done += size
             self._check(id)
-            self._engine.tell(sum(sizes), sum(sizes))  # to finish may take minutes
+            self._engine.tell(total, total)  # to finish may take minutes
             step("finish", lambda: work.finish(id, results, partial(self._check, id)))
         except _Failed as failure:
             return failure.outcome
