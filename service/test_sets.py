@@ -68,7 +68,7 @@ class TestSets:
         """
         own = self._files().get(name)
         if own is None:
-            raise NotFound(f"test_set: there is none of the name {name}", field="test_set")
+            raise NotFound(f"test_set: there is none of the name {name[:80]}", field="test_set")
         files = {language: self._find(own, name, language) for language in (source, target)}
         source_lines = _read(files[source][0], name)
         return TestLines(source_lines, [_read(path, name) for path in files[target]])

@@ -16,7 +16,9 @@ Interval = tuple[float, float]
 class Result(BaseModel):
     """A part of an analysis; it never changes."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
+    )
 
 
 class BleuDetails(Result):

@@ -25,7 +25,8 @@ _RECORD, _STARTED = "evaluation.json", "started.json"
 
 
 class _Kept(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # What is wrong with a damaged file goes to the log, and what it holds does not.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class ModelChoice(_Kept):

@@ -10,7 +10,7 @@ BaselineKind = Literal["model", "job", "hypotheses"]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
 
 class PairInfo(_Part):
