@@ -153,7 +153,6 @@ class Evaluations:
         Raises:
             NotFound: there is no such evaluation for this caller, or it has no such file.
             NotReady: it is not done.
-            ServiceError: that for which it failed.
         """
         return await asyncio.to_thread(self._read, id, name, owner)
 
@@ -208,8 +207,8 @@ class Evaluations:
             try:
                 record = self._kept.record(id, submission.owner)
                 content = self._read(id, HYPOTHESES, submission.owner, must_be_done=True)
-            except NotFound:
-                message = f"baseline_job: there is no evaluation {id[:40]}"
+            except NotFound as failure:
+                message = f"baseline_job: {id[:40]!a}: {failure}"
                 raise NotFound(message, field="baseline_job") from None
             return Earlier(record, content.decode().split("\n")[:-1])
 
@@ -245,14 +244,12 @@ class Evaluations:
         content = None if must_be_done else self._files.read(id, name)
         if content is not None:
             return content
-        evaluation = self._find(id, owner)
-        if evaluation.failure is not None:
-            raise evaluation.failure
-        if evaluation.state in UNDER_WAY:
-            raise NotReady(f"the evaluation is {evaluation.state}")
+        status = self._kept.status(id)
+        if status.state in UNDER_WAY:
+            raise NotReady(f"the evaluation is {status.state}")
         content = self._files.read(id, name)
-        if content is None or evaluation.state == "cancelled":
-            because = ", for it was cancelled" if evaluation.state == "cancelled" else ""
+        if content is None or status.state != "done":
+            because = _because(status)
             raise NotFound(f"the evaluation has no {name}{because}", field="id")
         return content
 
@@ -271,3 +268,13 @@ class Evaluations:
             failure=restored(status.code, status.message) if status.code else None,
             report=Report.model_validate_json(report) if report else None,
         )
+
+
+def _because(status: JobStatus) -> str:
+    """Say why an evaluation that is over has no report; not as its own failure.
+
+    That may be one for which to ask again, as a full disk is, or one of this request.
+    """
+    if status.state == "failed":
+        return f", for it failed: {status.message}"
+    return ", for it was cancelled" if status.state == "cancelled" else ""

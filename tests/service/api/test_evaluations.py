@@ -17,6 +17,7 @@ from service.evaluations import (
     Measures,
     Submission,
 )
+from service.jobs import JobStatus
 from service.settings import Settings
 from service.test_sets import TestSets
 from tests.jobs import InlineJobs
@@ -399,8 +400,29 @@ def test_model_that_goes_meanwhile_fails_the_job_with_a_sentence(client, jobs, m
     assert body["status"] == "failed"
     assert body["error"]["code"] == "unknown_model"
     assert body["error"]["message"] == "there is no model shout 2"
-    assert failure(hypotheses)[:2] == (404, "unknown_model")
-    assert failure(client.get(f"/v1/evaluations/{id}/report.json"))[:2] == (404, "unknown_model")
+    assert failure(hypotheses)[:3] == (
+        404,
+        "not_found",
+        "the evaluation has no hypotheses.txt, for it failed: there is no model shout 2",
+    )
+
+
+def test_failure_of_an_evaluation_is_not_that_of_who_asks_for_its_files(client, jobs):
+    jobs.is_held = True
+    id = submit(client).json()["job_id"]
+    jobs._statuses[id] = JobStatus("failed", 0, 5, "store_unavailable", "the disk is full")
+
+    told = "has no {}, for it failed: the disk is full"
+    for name in ("report.json", "hypotheses.txt"):
+        answer = client.get(f"/v1/evaluations/{id}/{name}")
+        assert failure(answer)[:3] == (404, "not_found", f"the evaluation {told.format(name)}")
+        assert "Retry-After" not in answer.headers
+    assert failure(submit(client, baseline_job=id)) == (
+        404,
+        "not_found",
+        f"baseline_job: '{id}': the evaluation {told.format('hypotheses.txt')}",
+        "baseline_job",
+    )
 
 
 def test_version_is_fixed_when_it_is_asked_for(client, jobs, models):
