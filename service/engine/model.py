@@ -70,10 +70,10 @@ class ModelDescription:
     """What of ONNX Runtime runs it."""
     parameters: int
     scores: list[Score]
-    sha256: str = ""
-    """Of the manifest, which names all files of the bundle with theirs."""
     card: str = field(default="", repr=False)
     """The model card, Markdown."""
+    sha256: str = ""
+    """Of the manifest, which names all files of the bundle with theirs."""
 
     @property
     def identity(self) -> str:

@@ -175,15 +175,6 @@ def test_document_that_cannot_be_translated_is_refused(client):
     assert caught.value.http_status_code == 415
 
 
-def test_document_that_is_lost_sight_of_comes_with_its_handle(connect, keyed_server):
-    client = connect(keyed_server.url, keyed_server.make("documents", requests_per_minute=1))
-
-    with pytest.raises(deepl.DocumentTranslationException, match="Too many requests") as caught:
-        client.translate_document(b"Hund", io.BytesIO(), filename="a.txt", target_lang="EN-US")
-
-    assert caught.value.document_handle.document_key
-
-
 def test_usage_is_counted_and_has_a_limit(connect, keyed_server):
     client = connect(keyed_server.url, keyed_server.make("translate", characters_per_month=1000))
     client.translate_text(["Hund", "Katze"], source_lang="DE", target_lang="EN-US")
