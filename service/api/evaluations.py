@@ -14,7 +14,15 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError, from_json
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
@@ -71,9 +79,13 @@ def _as_sets(references: object) -> object:
 
 
 _STRINGS = {"type": "array", "items": {"type": "string"}}
-Lines = Annotated[list[str], Field(examples=[["Guten Morgen.", "Wie geht es dir?"]])]
+# Fails at the first line that is none: a failure of a kilobyte for each would fill the memory.
+Lines = Annotated[
+    list[str], Field(fail_fast=True, examples=[["Guten Morgen.", "Wie geht es dir?"]])
+]
 References = Annotated[
-    list[list[str]],
+    list[Annotated[list[str], Field(fail_fast=True)]],
+    Field(fail_fast=True),
     BeforeValidator(_as_sets),
     WithJsonSchema(
         {
@@ -87,6 +99,15 @@ References = Annotated[
 
 class _Asked(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_number(cls, fields: object) -> object:
+        if isinstance(fields, dict) and len(fields) > _MAX_FIELDS:
+            raise PydanticCustomError(
+                "too_many_fields", "Input should have {most} fields at most", {"most": _MAX_FIELDS}
+            )
+        return fields
 
 
 class DecodeBody(_Asked):
@@ -463,6 +484,9 @@ async def _read_fields(request: Request) -> dict[str, Any]:
         raise InvalidRequest(f"the body is not JSON: {error}", field="body") from None
     if not isinstance(fields, dict):
         raise InvalidRequest("the body must be a JSON object", field="body")
+    if len(fields) > _MAX_FIELDS:
+        message = f"the body has {len(fields)} fields, more than {_MAX_FIELDS}"
+        raise InvalidRequest(message, field="body", limit=_MAX_FIELDS)
     return fields
 
 

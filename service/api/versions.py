@@ -33,7 +33,7 @@ class PromoteRequest(BaseModel):
     version: VersionNumber = Field(description="The version to serve.", examples=[3])
     evaluation: str | None = Field(
         None,
-        max_length=64,
+        max_length=36,
         description="Id of a job that compares the version with the one that serves; needed where "
         "versions are promoted after an evaluation.",
     )

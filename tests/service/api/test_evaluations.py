@@ -4,8 +4,10 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 import pytest
+from pydantic import ValidationError
 from starlette.testclient import TestClient
 
+from service.api.evaluations import EvaluationRequest
 from service.app import create_app
 from service.engine import Translation
 from service.errors import NotFound, Overloaded
@@ -749,3 +751,33 @@ def test_same_key_of_idempotency_is_charged_once(keyed):
 
     assert ids[0] == ids[1] != ids[2]
     assert keyed.get("/v1/usage", headers=mine).json()["characters"] == sum(map(len, SOURCE))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"source": [1] * 500},
+        {"references": [1] * 500},
+        {"references": [["a"], *[1] * 500]},
+        {"references": [[1] * 500]},
+        {"metrics": ["x"] * 500},
+        {"decode": {f"a{i}": 1 for i in range(500)}},
+        {"confidence": {f"a{i}": 1 for i in range(500)}},
+        {f"a{i}": 1 for i in range(500)},
+    ],
+)
+def test_much_that_is_wrong_takes_no_more_memory_than_a_little(wrong):
+    with pytest.raises(ValidationError) as caught:
+        EvaluationRequest.model_validate(wrong)
+
+    assert caught.value.error_count() < 20
+
+
+def test_fields_without_end_are_refused(client):
+    answer = client.post("/v1/evaluations", json={f"a{i}": 1 for i in range(101)})
+
+    assert failure(answer)[:3] == (
+        400,
+        "invalid_request",
+        "the body has 101 fields, more than 100",
+    )
