@@ -27,7 +27,7 @@ test: $(VENV)/tested  ## install what the tests need; check format, lint and typ
 	$(BIN)/python -m pytest
 
 slow: $(VENV)/tested  ## run the slow tests, which train and serve: some minutes
-	$(BIN)/python -m pytest -m "slow and not gpu"
+	$(BIN)/python -m pytest -m "slow and not gpu" --numprocesses 2 --dist loadfile
 
 # make bench SOURCE=FILE translates real lines, of the language that PAIR begins with.
 PAIR ?= de-en

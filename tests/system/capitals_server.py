@@ -5,7 +5,7 @@ python -m tests.system.capitals_server --data FOLDER [--pause SECONDS]
 
 import argparse
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 
@@ -28,6 +28,13 @@ class Capitals:
 
     def start(self) -> None:
         self.started.set_result(None)
+
+    def pin(self, versions: Mapping[str, str]) -> Future[None]:
+        """There is only one version."""
+        return self.started
+
+    def serving(self) -> dict[str, str]:
+        return {}
 
     @contextmanager
     def hold(self) -> Iterator["Capitals"]:

@@ -19,13 +19,24 @@ TIMEOUT_SECONDS = 300
 """Far more than anything takes; a machine may be busy with other things."""
 
 PROGRAM = """
-import runpy, sys
+import runpy, sys, time
 import service.evaluations.intake
+import service.evaluations.work
 service.evaluations.intake.CHUNK_CHARACTERS = {chunk_characters}
+run = service.evaluations.work.EvaluationWork.run
+
+def run_slowly(*arguments):
+    time.sleep({chunk_seconds})
+    run(*arguments)
+
+service.evaluations.work.EvaluationWork.run = run_slowly
 sys.argv[0] = "service"
 runpy.run_module("service", run_name="__main__", alter_sys=True)
 """
 
+
+CHUNK_SECONDS = 0.2
+"""At least; else a fast machine is done before a test does anything to it."""
 
 Found = TypeVar("Found")
 
@@ -42,7 +53,7 @@ def wait_until(look: Callable[[], Found | None], seconds: float = TIMEOUT_SECOND
 
 
 class Lives:
-    """`dragoman serve`, again and again, with a tiny model and small chunks."""
+    """`dragoman serve`, again and again, with a tiny model and small, slow chunks."""
 
     def __init__(
         self, folder: Path, bundle: Bundle, *, chunk_characters: int = 500, **settings: str
@@ -52,7 +63,9 @@ class Lives:
         publish_version(bundle, folder / "bundles", 1)
         self._log = folder / "log"
         self._log.touch()
-        self._program = PROGRAM.format(chunk_characters=chunk_characters)
+        self._program = PROGRAM.format(
+            chunk_characters=chunk_characters, chunk_seconds=CHUNK_SECONDS
+        )
         settings = {"device": "cpu", "data": str(self.data), "log_level": "debug"} | settings
         self._settings = {f"DRAGOMAN_{name.upper()}": value for name, value in settings.items()}
         self._begun = 0
