@@ -12,10 +12,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 TORCH ?= torch==2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test slow placement bench format clean
+.PHONY: help serve test test-system slow placement bench constraints audit format clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
 
 serve: $(VENV)/served  ## install and start the service, on 127.0.0.1:8000 or DRAGOMAN_HOST and DRAGOMAN_PORT
 	@$(BIN)/dragoman serve
@@ -43,6 +43,23 @@ bench: $(VENV)/tested  ## measure speed, load, memory and training on this machi
 
 placement: $(VENV)/tested .venv-gpu/ready  ## check that a GPU would run the decoder's graphs: no GPU, but gcc and 256 MB
 	$(BIN)/python -m pytest -m slow tests/placement
+
+# One file for every Python and machine, by markers. Nothing in it says where packages come from.
+PINS := $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --custom-compile-command "make constraints"
+
+constraints: $(VENV)/tested  ## renew the pinned, hashed packages of the images
+	@$(PIP) install --quiet "uv>=0.9,<1"
+	$(PINS) --upgrade pyproject.toml --extra cpu --extra postgres --extra otel -o deploy/constraints-cpu.txt
+	$(PINS) --upgrade pyproject.toml --extra gpu-cudnn --extra postgres --extra otel -o deploy/constraints-gpu.txt
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' | \
+	  $(PINS) --upgrade --no-annotate - -o deploy/constraints-build.txt
+
+audit: $(VENV)/tested  ## look for known faults of the packages of the images; asks PyPI
+	@$(PIP) install --quiet "pip-audit>=2.9,<3"
+	for file in build cpu gpu; do \
+	  $(BIN)/python -m pip_audit --strict --disable-pip --require-hashes -r deploy/constraints-$$file.txt || exit 1; \
+	done
 
 format: $(VENV)/tested  ## rewrite the code in the house format
 	$(BIN)/ruff check --fix-only .
