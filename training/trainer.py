@@ -30,7 +30,7 @@ from training.epochs import Epochs
 from training.evaluate import validate
 from training.inherit import inherit_network
 from training.learner import Learner
-from training.machine import describe_machine
+from training.machine import describe_machine, keep_freed_memory
 from training.network import Batch, Network
 from training.precision import Precision, choose_precision
 from training.prepare import Prepared
@@ -64,6 +64,8 @@ class Trainer:
         self._device, self._ranks = device, ranks
         if self._recipe.deterministic:
             make_deterministic()
+        if device.type == "cpu":
+            keep_freed_memory()
         torch.manual_seed(self._recipe.seed)
         self._prepared = Prepared(run)
         self._epochs = Epochs(run, self._prepared, is_ahead=device.type == "cuda")
