@@ -14,6 +14,7 @@ from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service import metrics
 from service.access import Access, AccessPolicy
 from service.api import (
     apertium,
@@ -123,6 +124,7 @@ def create_app(settings: Settings, library: Library | None = None) -> FastAPI:
     for part in PARTS:
         app.include_router(part.router)
     _add_pages(app)
+    metrics.tell_build()
     return app
 
 

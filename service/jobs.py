@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from service import metrics
 from service.errors import Overloaded, ServiceError, StoreUnavailable
 from service.job_engine import JobEngine
 from service.job_folders import is_full
@@ -141,6 +142,7 @@ class Jobs:
             StoreUnavailable: jobs cannot be kept now, or another process works on them.
         """
         self._launched().submit(_queue(kind), kind, id)
+        metrics.JOBS.labels(kind, "accepted").inc()
 
     def status(self, id: str) -> JobStatus | None:
         """Return how far a job is, or None if there is none."""
@@ -154,7 +156,7 @@ class Jobs:
     def cancel(self, id: str, timeout_seconds: float = 60.0) -> None:
         """Give a job up, and wait until nobody works on it; it is not resumed."""
         engine = self._launched()
-        engine.find(id)  # nobody is made to wait if it cannot be cancelled now
+        found = engine.find(id)  # nobody is made to wait if it cannot be cancelled now
         with self._changed:
             self._given_up.add(id)
             self._changed.notify_all()
@@ -166,6 +168,8 @@ class Jobs:
             with self._changed:
                 self._given_up.discard(id)
             raise
+        if found is not None and _status(*found).state in UNDER_WAY:
+            metrics.JOBS.labels(_kind(found[0].queue_name or ""), "cancelled").inc()
 
     def forget(self, id: str) -> None:
         """Give a job up if it is not over, and remove what is known of it."""
@@ -239,9 +243,13 @@ class Jobs:
         with self._changed:
             self._running[id] += 1  # twice, if it was resumed too early: the engine ends the first
         try:
-            return self._run_steps(self._work[kind], id)
+            with metrics.JOBS_RUNNING.labels(kind).track_inprogress():
+                outcome = self._run_steps(self._work[kind], id)
         except StoreUnavailable:  # of the engine itself: those of the work are outcomes
             raise _Abandoned from None
+        else:
+            metrics.JOBS.labels(kind, "failed" if outcome else "done").inc()
+            return outcome
         finally:
             with self._changed:
                 self._running -= Counter([id])
@@ -312,6 +320,10 @@ class Jobs:
 
 def _queue(kind: str) -> str:
     return FIRST_QUEUE if kind == FIRST_KIND else f"{FIRST_QUEUE}-{kind}"
+
+
+def _kind(queue: str) -> str:
+    return FIRST_KIND if queue == FIRST_QUEUE else queue.removeprefix(f"{FIRST_QUEUE}-")
 
 
 def _passing(failure: StoreUnavailable | OSError) -> str:

@@ -25,6 +25,7 @@ from time import monotonic
 from models.bundle import find_bundles
 from service import metrics
 from service.engine.device import choose_device
+from service.engine.gpu_memory import watch_memory
 from service.engine.holdings import UNLOAD_SECONDS, Holdings
 from service.engine.identity import Key, versions_of, what_there_is
 from service.engine.model import EngineOptions, Model, ModelDescription
@@ -61,6 +62,8 @@ class Library:
     ) -> None:
         # Once: `auto` must not become another device while models serve.
         self._options = replace(options, device=choose_device(options.device))
+        if self._options.device == "cuda":
+            watch_memory()
         self._root = root
         self._shelf = Shelf(root, self._options)
         self._reload_seconds = reload_seconds or math.inf
@@ -260,6 +263,7 @@ class Library:
             if models == serving:
                 return
             self._swap(models)
+            metrics.MODEL_SWAPS.inc()
             log.info("models swapped", extra={"models": [m.identity for m in models.values()]})
 
     def _swap(self, models: Mapping[str, Model]) -> None:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from time import monotonic
 from typing import TypeVar
 
@@ -22,6 +22,7 @@ from service.engine.hypothesis import Hypothesis
 from service.engine.preparation import Preparer, Work
 from service.engine.scheduler import Scheduler
 from service.engine.scoring import Scorer
+from service.engine.text_counts import TextCounts
 from service.engine.translation import FinishedSentence, Score, Translation, TranslationOptions
 from service.engine.waiting_line import Priority
 from service.errors import Overloaded
@@ -211,7 +212,15 @@ class Translator:
         return self._compose(each.work, found, options)
 
     def _prepare(self, text: str, options: TranslationOptions) -> Work:
-        return Preparer(self.source, self.defaults, self.tokenizer, self.tag).prepare(text, options)
+        began = monotonic()
+        preparer = Preparer(self.source, self.defaults, self.tokenizer, self.tag)
+        work = preparer.prepare(text, options)
+        self._counts.note_prepared(work, began)
+        return work
+
+    @cached_property
+    def _counts(self) -> TextCounts:
+        return TextCounts(self.model)
 
     @property
     def _composer(self) -> Composer:
@@ -220,7 +229,9 @@ class Translator:
     def _compose(
         self, work: Work, found: Sequence[list[Hypothesis]], options: TranslationOptions
     ) -> Translation:
+        began = monotonic()
         rendering, *others = self._composer.compose(work, found, 1 + options.alternatives)
+        self._counts.note_composed(work, rendering, began)
         best = [each[0] for each in found]
         return Translation(
             text=rendering.text,

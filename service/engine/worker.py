@@ -186,6 +186,8 @@ class _Lane:
         self._beams = Beams(width)
         self._step_seconds = metrics.STEP_SECONDS.labels(model)
         self._encode_seconds = metrics.ENCODE_SECONDS.labels(model)
+        self._batch_rows = metrics.BATCH_ROWS.labels(model)
+        self._paddings = metrics.PADDING.labels(model)
         self._step_rows = metrics.STEP_ROWS.labels(model)
         self._useful_rows = metrics.USEFUL_ROWS.labels(model)
         self._source_tokens = metrics.SOURCE_TOKENS.labels(model)
@@ -193,6 +195,7 @@ class _Lane:
         self._sentences = {each: metrics.SENTENCES.labels(model, each) for each in _REASONS}
         self.active: list[Sentence] = []
         """In the order in which the beams hold them; replaced, never changed."""
+        self._padding = 0.0
 
     def turn(self, joining: Sequence[Sentence]) -> None:
         """Admit, step, retire."""
@@ -225,6 +228,7 @@ class _Lane:
         began = monotonic()
         # Before encoding: if that fails, they fail with the rest.
         self.active = [*self.active, *joining]
+        self._padding = _padding(self.active)
         sources = [sentence.source for sentence in joining]
         options = [sentence.options for sentence in joining]
         rows = self._batch.admit(sources, [each.wanted_tokens for each in options])
@@ -244,6 +248,8 @@ class _Lane:
             self._step_rows.inc(self._width * len(beams))
             self._useful_rows.inc(beams.num_live)
             beams.advance(result)
+        self._batch_rows.observe(self._width * len(self.active))
+        self._paddings.observe(self._padding)
         self._step_seconds.observe(monotonic() - began)
 
     def _retire(self) -> None:
@@ -268,6 +274,7 @@ class _Lane:
 
     def _keep(self, keep_N: NDArray[np.bool_]) -> None:
         self.active = [self.active[old] for old in self._beams.keep(keep_N).tolist()]
+        self._padding = _padding(self.active)
         if not self.active:
             # An idle model holds nothing of what it translated.
             self._clear()
@@ -275,6 +282,12 @@ class _Lane:
     def _clear(self) -> None:
         self._batch.clear()
         self._beams = Beams(self._width)
+
+
+def _padding(sentences: Sequence[Sentence]) -> float:
+    lengths = [sentence.length for sentence in sentences]
+    places = len(lengths) * max(lengths, default=0)
+    return 1 - sum(lengths) / places if places else 0.0
 
 
 def fail(sentences: Sequence[Sentence], kind: type[ServiceError], message: str) -> int:

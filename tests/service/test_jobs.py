@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import OperationalError
 
@@ -334,3 +335,25 @@ def test_second_process_of_a_folder_is_refused(jobs, folder):
 
     with pytest.raises(StoreUnavailable, match="another process works on the jobs"):
         Jobs(folder).status("unknown")
+
+
+def test_jobs_are_counted_by_what_becomes_of_them(jobs, work):
+    def counted() -> list[float]:
+        samples = [{"kind": "count", "outcome": each} for each in ("done", "failed", "cancelled")]
+        return [REGISTRY.get_sample_value("dragoman_jobs_total", each) or 0 for each in samples]
+
+    before = counted()
+    work.failures["counted bad"] = [InvalidRequest("beam: 9 exceeds 4")]
+    for id in ("counted good", "counted bad"):
+        jobs.submit("count", id)
+        await_state(jobs, id, "done", "failed")
+    work.may_end.clear()
+    jobs.submit("count", "counted cancelled")
+    work.await_chunk("counted cancelled", 0)
+    running = REGISTRY.get_sample_value("dragoman_running_jobs", {"kind": "count"})
+    jobs.cancel("counted cancelled")
+    work.may_end.set()
+
+    assert running == 1
+    assert [now - then for now, then in zip(counted(), before, strict=True)] == [1, 1, 1]
+    wait_until(lambda: not REGISTRY.get_sample_value("dragoman_running_jobs", {"kind": "count"}))

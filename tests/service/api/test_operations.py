@@ -1,3 +1,6 @@
+import platform
+from importlib.metadata import version
+
 from starlette.testclient import TestClient
 
 from service.app import create_app
@@ -119,6 +122,13 @@ def test_path_that_nobody_serves_is_no_label(client):
     client.get("/made-up-path")
 
     assert "made-up-path" not in client.get("/metrics").text
+
+
+def test_build_is_told(client):
+    [line] = [x for x in client.get("/metrics").text.splitlines() if "build_info{" in x]
+
+    assert f'python="{platform.python_version()}"' in line
+    assert f'onnxruntime="{version("onnxruntime")}"' in line
 
 
 def number(client, series: str) -> float:

@@ -47,10 +47,12 @@ def count(series: str, **labels: str) -> float:
 
 def test_newer_version_takes_the_place_of_the_old_one(library, root, events, tiny_bundle):
     publish_version(tiny_bundle, root, 2)
+    before = count("dragoman_model_swaps_total")
 
     library.reload()
     events.wait_for("model unloaded")
 
+    assert count("dragoman_model_swaps_total") == before + 1
     assert served(library) == ["tiny/2"]
     assert decoding("tiny/1") == []
     with library.hold() as models:

@@ -158,7 +158,8 @@ def test_elements_of_xml_are_the_same_after_and_well_formed(text, data):
 
 @given(FRAGMENTS, st.data())
 def test_tags_of_html_are_balanced_and_none_is_lost_or_doubled(text, data):
-    text = text.replace("<br", "<em").replace("</br", "</em")
+    # HTML takes <i/> for a tag that opens an element, and <br> for one that has no end.
+    text = text.replace("<br", "<em").replace("</br", "</em").replace("<i/>", "<hr/>")
 
     translated, _ = data.draw(garbled(lay_out(text, HTML)))
 

@@ -283,3 +283,21 @@ def test_rows_of_dead_hypotheses_are_told_from_useful_ones(model):
     # EOS ends the sentence at its first step, when only one of the two rows is a hypothesis.
     assert REGISTRY.get_sample_value("dragoman_useful_rows_total", labels) == 1
     assert REGISTRY.get_sample_value("dragoman_step_rows_total", labels) == 2
+
+
+def test_rows_and_padding_of_each_step_are_told(model):
+    scheduler = Scheduler(model, workers=1, max_rows=4, max_waiting_tokens=9, model="padded/1")
+    model.may_step.clear()
+    futures = scheduler.submit([[10], [20, 21, 22, 23]], [GREEDY, GREEDY])
+    model.may_step.set()
+    for future in futures:
+        future.result(5)
+    scheduler.close()
+
+    def told(name: str, **labels: str) -> float | None:
+        return REGISTRY.get_sample_value(f"dragoman_{name}", {"model": "padded/1", **labels})
+
+    # Two steps with both, where 3 of 8 positions are padding, then three with the longer one.
+    assert (told("batch_rows_sum"), told("batch_rows_count")) == (2 + 2 + 1 + 1 + 1, 5)
+    assert told("padding_ratio_sum") == pytest.approx(3 / 8 + 3 / 8)
+    assert told("padding_ratio_bucket", le="0.01") == 3

@@ -10,11 +10,14 @@ from time import monotonic
 
 import numpy as np
 import pytest
+from prometheus_client import REGISTRY
 
 from models.bundle import Calibration, Direction
 from models.tokenizer import Tokenizer
+from service.engine.composition import Rendering
 from service.engine.hypothesis import EOS, Hypothesis, SearchOptions
 from service.engine.scheduler import Scheduler
+from service.engine.text_counts import TextCounts
 from service.engine.translation import TranslationOptions
 from service.engine.translator import Translator
 from service.errors import DeadlineExceeded, InvalidRequest, ModelFailure, Overloaded
@@ -565,3 +568,34 @@ def test_closed_translator_refuses(translator):
 
     with pytest.raises(Overloaded, match="unloaded"):
         translate(translator, TEXT)
+
+
+def test_what_becomes_of_texts_is_counted(translator, tokenizer):
+    def told(name: str, **labels: str) -> float | None:
+        return REGISTRY.get_sample_value(f"dragoman_{name}", {"model": "texts/1", **labels})
+
+    counting = replace(translator, model="texts/1")
+    translate(counting, "Guten Morgen.")
+    translate(replace(counting, scheduler=AnsweringScheduler()), "Guten Abend.")
+
+    assert told("characters_total", side="source") == len("Guten Morgen." + "Guten Abend.")
+    assert told("characters_total", side="target") == len("Guten Morgen.")
+    assert told("tokenise_seconds_count") == told("detokenise_seconds_count") == 2
+    assert told("unknown_tokens_total") == 0
+
+
+def test_what_translations_lack_is_counted(translator):
+    work = translator._prepare("Guten Morgen.", TranslationOptions())
+
+    TextCounts("losing/1").note_composed(work, Rendering("", (), (), ("{a}", "{b}"), ()), 0.0)
+
+    assert REGISTRY.get_sample_value("dragoman_lost_total", {"model": "losing/1"}) == 2
+
+
+def test_words_that_the_vocabulary_lacks_are_counted(translator):
+    words = Tokenizer.train(["Guten Morgen"] * 3, kind="word", size=20, normalisation="NFC")
+
+    translate(replace(translator, tokenizer=words, tag=None, model="words/1"), "Guten Abend Abend")
+
+    labels = {"model": "words/1"}
+    assert REGISTRY.get_sample_value("dragoman_unknown_tokens_total", labels) == 2
