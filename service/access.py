@@ -80,6 +80,11 @@ class Access:
         if self._task:
             await self._task
 
+    def troubles(self) -> list[str]:
+        """Return why nobody can be let in; empty if somebody can."""
+        is_shut = self.policy.keys == "required" and not self._ring.is_trusted
+        return ["the API keys cannot be read"] if is_shut else []
+
     async def identify(
         self, key: str | None, address: str, scope: KeyScope | None = None
     ) -> "Caller":

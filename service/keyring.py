@@ -93,9 +93,14 @@ class KeyRing:
             # Whether the id is unknown or the secret wrong, so that the time tells neither.
             await self._look_again()
             found = self._match(presented)
-        if self._age_seconds() > TRUSTED_SECONDS:
+        if not self.is_trusted:
             raise StoreUnavailable("the API keys cannot be read now")
         return found
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether the store was read a short while ago."""
+        return self._age_seconds() <= TRUSTED_SECONDS
 
     def _age_seconds(self) -> float:
         return time.monotonic() - self._seen_at

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.api.dependencies import CurrentIntake, Library
+from service.api.dependencies import CurrentAccess, CurrentIntake, Library
 
 router = APIRouter(tags=["operations"])
 
@@ -71,10 +71,12 @@ async def tell_whether_alive(library: Library) -> Response:
 
 
 @router.get("/readyz", response_model=Readiness, responses=_NOT_READY)
-async def tell_whether_ready(library: Library, intake: CurrentIntake) -> Response:
+async def tell_whether_ready(
+    library: Library, intake: CurrentIntake, access: CurrentAccess
+) -> Response:
     """Tell whether new work is taken, what runs, and which bundles were refused."""
     reasons = [] if intake.is_open else ["the service is shutting down"]
-    reasons += library.troubles()
+    reasons += library.troubles() + access.troubles()
     readiness = Readiness(
         status=_status("ready", reasons),
         reasons=reasons,

@@ -63,6 +63,8 @@ class Scheduler:
         self._deadlines = Deadlines(f"deadlines {model}")
         # Work that a worker took in its present turn, if somebody waits for want of rows.
         self._taken: dict[Worker, int] = {}
+        # When a turn ended last, or the first of those who wait came after that.
+        self._ticked = monotonic()
         self._is_closed = self._is_aborted = False
         self._changed = threading.Condition()
         self._rows = metrics.ROWS.labels(model)
@@ -80,8 +82,10 @@ class Scheduler:
 
     @property
     def stalled_seconds(self) -> float:
-        """How long the longest of the present turns has lasted; a turn is one step."""
-        return max((worker.stalled_seconds for worker in self._workers), default=0.0)
+        """How long the longest present turn has lasted, which is a step, or a wait for one."""
+        # Without the lock, for whoever asks must not be stuck too.
+        waiting = monotonic() - self._ticked if len(self._room) else 0.0
+        return max((worker.stalled_seconds for worker in self._workers), default=0.0) or waiting
 
     def submit(
         self,
@@ -110,6 +114,8 @@ class Scheduler:
         sentences = [Sentence(*pair, priority, deadline) for pair in pairs]
         with self._changed:
             self._admission.check(priority)
+            if not len(self._room):
+                self._ticked = monotonic()
             for sentence in sentences:
                 # First, for a worker that takes it asks for what has expired before it steps.
                 self._deadlines.add(sentence)
@@ -171,6 +177,7 @@ class Scheduler:
     def note_turn(self, worker: Worker, seconds: float) -> None:
         """See `Supply`."""
         with self._changed:
+            self._ticked = monotonic()
             work = self._taken.pop(worker, None)
             if work is not None:
                 self._admission.forecast.note(work, seconds)

@@ -1,10 +1,13 @@
 import platform
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 
 from starlette.testclient import TestClient
 
 from service.app import create_app
 from service.engine import ModelDescription
+from service.engine.onnx_batch import OnnxBatch
 from service.settings import Settings
 from tests.versions import hold_back, publish_version
 
@@ -94,6 +97,54 @@ def test_real_service_answers_while_it_loads(tmp_path, tiny_bundle):
         assert refusal.json()["error"]["message"] == "the models are being loaded"
     assert at_last == {"/startupz": 200, "/livez": 200, "/readyz": 200}
     assert translation.json()["translations"][0]["model"] == "tiny/1"
+
+
+def test_step_that_does_not_end_is_told_by_the_probes_until_it_does(
+    tmp_path, tiny_bundle, monkeypatch
+):
+    monkeypatch.setattr("service.engine.model._STALL_SECONDS", 1e-9)
+    publish_version(tiny_bundle, tmp_path, 1)
+    app = create_app(Settings(bundles=tmp_path, device="cpu", workers=1))
+    is_held, may_go_on = threading.Event(), threading.Event()
+    step = OnnxBatch.step
+
+    def hold(*arguments, **keywords):
+        is_held.set()
+        assert may_go_on.wait(TIMEOUT_SECONDS)
+        return step(*arguments, **keywords)
+
+    with TestClient(app) as client, ThreadPoolExecutor(1) as caller:
+        app.state.library.started.result(TIMEOUT_SECONDS)
+        at_first = answers(client)
+        monkeypatch.setattr(OnnxBatch, "step", hold)
+        waiting = caller.submit(translate, client)
+        assert is_held.wait(TIMEOUT_SECONDS)
+        at_work = answers(client)
+        reasons = client.get("/livez").json()["reasons"], client.get("/readyz").json()["reasons"]
+        may_go_on.set()
+        translation = waiting.result(TIMEOUT_SECONDS)
+        at_last = answers(client)
+
+    assert set(at_first.values()) == {200}
+    assert at_work == {"/startupz": 200, "/livez": 503, "/readyz": 503}
+    assert reasons == (
+        ["a decoding thread has died or is stuck"],
+        ["the model tiny/1 does not decode"],
+    )
+    assert translation.status_code == 200
+    assert set(at_last.values()) == {200}
+
+
+def test_service_that_cannot_read_the_keys_it_needs_is_not_ready(tmp_path, models, monkeypatch):
+    monkeypatch.setattr("service.keyring.TRUSTED_SECONDS", 0.0)
+    settings = Settings(data=tmp_path, keys="required")
+    with TestClient(create_app(settings, models)) as client:
+        shut = client.get("/readyz")
+        monkeypatch.setattr("service.keyring.TRUSTED_SECONDS", float("inf"))
+        open = client.get("/readyz")
+
+    assert (shut.status_code, open.status_code) == (503, 200)
+    assert shut.json()["reasons"] == ["the API keys cannot be read"]
 
 
 def translate(client):

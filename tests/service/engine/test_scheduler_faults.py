@@ -93,6 +93,26 @@ def test_stall_lasts_as_long_as_the_step(busy, model):
     assert 0 < first <= second
 
 
+def test_sentences_that_wait_while_no_turn_begins_are_a_stall(model):
+    class DeafScheduler(Scheduler):
+        """Its workers never hear that there is work."""
+
+        def await_work(self, worker: Worker) -> bool:
+            return may_hear.wait(5) and super().await_work(worker)
+
+    may_hear = threading.Event()
+    scheduler = DeafScheduler(model, workers=1, max_rows=4, max_waiting_tokens=99)
+    at_first = scheduler.stalled_seconds
+    waiting = submit(scheduler, [20], GREEDY)
+    first, second = scheduler.stalled_seconds, scheduler.stalled_seconds
+    may_hear.set()
+    waiting.result(5)
+    scheduler.close()
+
+    assert at_first == 0 < first <= second
+    assert scheduler.stalled_seconds == 0
+
+
 def test_sentence_that_is_cancelled_while_it_is_encoded_harms_nobody_else(busy, model):
     abandoned, other = busy.submit([[20, 21], [30, 31]], [GREEDY, GREEDY])
     model.on_admit = lambda sources: abandoned.cancel()
