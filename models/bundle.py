@@ -43,7 +43,7 @@ from models.manifest import (
     Training,
     Variant,
 )
-from models.parts import Direction, VariantName
+from models.parts import CellKind, Direction, VariantName
 from models.tokenizer import Tokenizer
 
 # The manifest's parts come through this door too, so that users of bundles need no second one.
@@ -54,6 +54,7 @@ __all__ = [
     "Architecture",
     "Bundle",
     "Calibration",
+    "CellKind",
     "Cost",
     "CostRow",
     "DamagedBundle",

@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from models.calibration import Calibration
 from models.casing import Case
 from models.normalisation import Normalisation
-from models.parts import Count, Direction, Language, Part, Sha256, Size, VariantName
+from models.parts import CellKind, Count, Direction, Language, Part, Sha256, Size, VariantName
 from models.tokenizer import TokenizerKind
 
 FORMAT: Literal[2] = 2
@@ -128,7 +128,9 @@ class TokenizerInfo(Part):
 class Architecture(Part):
     """The shape of the network, for people: the graphs alone decide what is computed."""
 
-    cell: Literal["gru", "lstm"]
+    cell: CellKind
+    delay: Size | None = None
+    """Steps that the cell `skip` looks back besides one."""
     attention: Literal["dot", "general", "additive"]
     attention_heads: Size = 1
     attention_size: Size | None = None

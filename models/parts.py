@@ -9,6 +9,20 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
 Size = Annotated[int, Field(ge=1)]
 VariantName = Literal["fp32", "fp16", "int8"]
+CellKind = Literal[
+    "gru",
+    "lstm",
+    "elman",
+    "elman-relu",
+    "lstm-coupled",
+    "lstm-peephole",
+    "gru-z-new",
+    "gru-reset-before",
+    "gru-reset-before-z-new",
+    "mgu",
+    "leaky",
+    "skip",
+]
 
 
 class Part(BaseModel):

@@ -17,6 +17,7 @@ from models.bundle import (
     Score,
     VariantName,
 )
+from training.forms import CELLS
 from training.gate import mean_bleu, without
 from training.markdown import render_table
 from training.protocol import LC_TOK_BLEU
@@ -61,7 +62,7 @@ def _network(manifest: Manifest) -> str:
     shape = manifest.architecture
     rows = [
         ("parameters", f"{shape.parameters:,}"),
-        ("cell", shape.cell.upper()),
+        ("cell", _cell(shape)),
         ("attention", _attention(shape)),
         ("embeddings", str(shape.embedding_size)),
         ("encoder", f"{shape.encoder_layers} bidirectional x {shape.encoder_size} each way"),
@@ -74,6 +75,11 @@ def _network(manifest: Manifest) -> str:
     if manifest.provenance.ensemble:
         rows.insert(0, ("networks", f"{len(manifest.provenance.ensemble)}; sizes of the first"))
     return f"## Network\n\n{render_table(('', ''), rows)}"
+
+
+def _cell(shape: Architecture) -> str:
+    title = CELLS[shape.cell].title
+    return title if shape.delay is None else f"{title}, {shape.delay} steps"
 
 
 def _vocabulary(manifest: Manifest) -> str:

@@ -86,6 +86,7 @@ def _architecture(trained: Trained) -> Architecture:
     network = trained.networks[0].recipe
     return Architecture(
         cell=network.cell,
+        delay=network.delay,
         attention=network.attention,
         attention_heads=network.attention_heads,
         attention_size=network.attention_size,

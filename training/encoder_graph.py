@@ -61,13 +61,13 @@ class EncoderGraph(GraphPart, ABC):
             linear_NH = self.linear(name, last, f"{name}_NH")
             h_NH = graph.node("Tanh", [linear_NH], f"state_{state}_NH")
             graph.output(h_NH, self.kind, ["N", size])
-            if self.plan.cell == "lstm":
-                c_NH = graph.node("Sub", [h_NH, h_NH], f"state_{state + 1}_NH")
-                graph.output(c_NH, self.kind, ["N", size])
+            for other in range(state + 1, state + self.plan.states_per_layer):
+                zero_NH = graph.node("Sub", [h_NH, h_NH], f"state_{other}_NH")
+                graph.output(zero_NH, self.kind, ["N", size])
 
 
 class OperatorEncoder(EncoderGraph):
-    """The layers as the operators GRU and LSTM, which honour the lengths by themselves.
+    """The layers as the operators GRU or LSTM, which honour the lengths by themselves.
 
     What lies behind a sentence is zero in the memory, summed and normalised or not.
     """
@@ -121,10 +121,16 @@ class OperatorEncoder(EncoderGraph):
             ),
             lengths_N,
         ]
+        form = self.plan.form
+        if form.peepholes:
+            peepholes = [self.weights[f"encoder.{layer}.{way}.peephole"] for way in WAYS]
+            no_states = ["", ""]
+            inputs += [*no_states, graph.weight(f"encoder.{layer}.peepholes", np.stack(peepholes))]
         # PyTorch's GRU applies the reset gate to the product with the hidden weights.
-        variant = {"linear_before_reset": 1} if self.plan.cell == "gru" else {}
+        is_after = form.operator == "GRU" and not form.resets_before
+        variant = {"linear_before_reset": 1} if is_after else {}
         y_S2ND, last_2ND = graph.nodes(
-            self.plan.cell.upper(),
+            form.operator or "",
             inputs,
             [f"y{layer}_S2ND", f"last{layer}_2ND"],
             hidden_size=self.size,
@@ -136,7 +142,7 @@ class OperatorEncoder(EncoderGraph):
     def _gates(self, name: str) -> NDArray[np.float32]:
         # PyTorch: reset, update, new and input, forget, cell, output;
         # ONNX: update, reset, new and input, output, forget, cell.
-        order = {"gru": (1, 0, 2), "lstm": (0, 3, 1, 2)}[self.plan.cell]
+        order = self.plan.form.order
         gates = np.split(self.weights[name], len(order))
         return np.concatenate([gates[i] for i in order])
 

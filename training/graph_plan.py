@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from training.forms import CELLS, Form, num_states
 from training.graph_cells import Cell, build_cell
 from training.graph_products import Arithmetic, Factor, Matrix
 from training.graph_writer import GraphWriter, WeightFile, WeightPart, kind_of
@@ -35,6 +36,8 @@ class Plan:
     layer_norm: bool = False
     residual: bool = False
     context: Literal["every", "first"] = "every"
+    delay: int = 1
+    """Steps that the cell `skip` looks back."""
 
     def reads_context(self, layer: int) -> bool:
         """Whether a decoder layer reads what attention, which follows layer 0, has read."""
@@ -54,7 +57,12 @@ class Plan:
     @property
     def states_per_layer(self) -> int:
         """How many state tensors a decoder layer carries; the first is what others read."""
-        return 2 if self.cell == "lstm" else 1
+        return num_states(self.cell, self.delay)
+
+    @property
+    def form(self) -> Form:
+        """What its cells are computed as."""
+        return CELLS[self.cell].form
 
     @property
     def num_states(self) -> int:
@@ -128,7 +136,7 @@ class GraphPart:
 
     def cell(self, name: str) -> Cell:
         """Return the cell whose weights' names begin with a name."""
-        return build_cell(self.plan.cell, name, self.weights)
+        return build_cell(self.plan.form, name, self.weights, self.plan.states_per_layer)
 
     def look_up(self, name: str, ids: str, output: str) -> Factor:
         """Add the rows of an embedding table."""

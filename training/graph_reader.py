@@ -11,6 +11,7 @@ from that.
 Shapes: those of `graphs.py`.
 """
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from models.bundle import Bundle, Graph, Tensor, Variant, describe_file
+from training.encoder_graph import WAYS
 from training.graph_plan import Plan
 from training.graphs import GraphFiles
 
@@ -54,6 +56,7 @@ def plan_of_bundle(bundle: Bundle) -> Plan:
         layer_norm=shape.layer_norm,
         residual=shape.residual,
         context=shape.context,
+        delay=shape.delay or 1,
     )
 
 
@@ -92,7 +95,8 @@ def _describe_tensor(value: onnx.ValueInfoProto) -> Tensor:
 
 
 def _encoder_weights(plan: Plan, graph: "_Graph") -> dict[str, Array]:
-    weights = {"source_embedding": graph.weight("embedded_SNE", 0)}
+    embedded = "embedded_SNE" if plan.form.operator else f"embedded_{WAYS[0]}_SNE"
+    weights = {"source_embedding": graph.weight(embedded, 0)}
     for layer in range(plan.encoder_layers):
         weights |= _layer_weights(plan, graph, layer)
     if plan.attention != "dot":
@@ -106,28 +110,55 @@ def _encoder_weights(plan: Plan, graph: "_Graph") -> dict[str, Array]:
 
 
 def _layer_weights(plan: Plan, graph: "_Graph", layer: int) -> dict[str, Array]:
-    # GRU and LSTM take the weights of both directions in one tensor, and both biases too.
-    input_2GI, hidden_2GD, biases = (graph.weight(f"y{layer}_S2ND", i) for i in (1, 2, 3))
+    names = {way: f"encoder.{layer}.{way}" for way in WAYS}
+    if plan.form.operator is None:
+        both = [_loop_weights(plan, graph, name) for name in names.values()]
+        return {name: values for each in both for name, values in each.items()}
+    # The operators take the weights of both directions in one tensor, and both biases too.
+    node = f"y{layer}_S2ND"
+    input_2GI, hidden_2GD, biases = (graph.weight(node, i) for i in (1, 2, 3))
     input_2G, hidden_2G = np.split(biases, 2, axis=1)
     weights: dict[str, Array] = {}
-    for i, way in enumerate(("forward", "backward")):
+    for i, name in enumerate(names.values()):
         parts = {
             "input_weight": input_2GI[i],
             "hidden_weight": hidden_2GD[i],
             "input_bias": input_2G[i],
             "hidden_bias": hidden_2G[i],
         }
-        for part, values in parts.items():
-            weights[f"encoder.{layer}.{way}.{part}"] = _gates(plan, values)
+        weights |= {f"{name}.{part}": _gates(plan, values) for part, values in parts.items()}
+        if plan.form.peepholes:
+            weights[f"{name}.peephole"] = graph.weight(node, 7)[i]
     return weights
 
 
+def _loop_weights(plan: Plan, graph: "_Graph", name: str) -> dict[str, Array]:
+    from_x, bias = graph.matrix(f"{name}.new_input"), graph.bias(f"{name}.new_input_XG")
+    sides = "_".join(_state_sides(plan))
+    return _ungated(plan, name, from_x, graph.matrix(f"{name}.new_{sides}"), bias)
+
+
+def _state_sides(plan: Plan) -> tuple[str, ...]:
+    return ("hidden", "delayed") if plan.form.is_delayed else ("hidden",)
+
+
+def _ungated(
+    plan: Plan, name: str, from_x: Array, from_states: Array, bias: Array
+) -> dict[str, Array]:
+    sides = _state_sides(plan)
+    states = zip(sides, np.split(from_states, len(sides), axis=1), strict=True)
+    return {
+        f"{name}.input_weight": from_x,
+        **{f"{name}.{side}_weight": values for side, values in states},
+        f"{name}.input_bias": bias,
+        f"{name}.hidden_bias": np.zeros_like(bias),
+    }
+
+
 def _gates(plan: Plan, values: Array) -> Array:
-    # ONNX: update, reset, new and input, output, forget, cell;
-    # PyTorch: reset, update, new and input, forget, cell, output.
-    order = {"gru": (1, 0, 2), "lstm": (0, 2, 3, 1)}[plan.cell]
-    gates = np.split(values, len(order))
-    return np.concatenate([gates[i] for i in order])
+    """Return gates in PyTorch's order, see `forms.py`."""
+    gates = np.split(values, len(plan.form.order))
+    return np.concatenate([gates[i] for i in np.argsort(plan.form.order)])
 
 
 def _step_weights(plan: Plan, graph: "_Graph") -> dict[str, Array]:
@@ -147,22 +178,35 @@ def _step_weights(plan: Plan, graph: "_Graph") -> dict[str, Array]:
 
 
 def _cell_weights(plan: Plan, graph: "_Graph", name: str) -> dict[str, Array]:
-    parts = ("gates_input_hidden", "new_input_hidden")
-    if plan.cell == "gru":
-        parts = ("gates_input_hidden", "new_input")
+    if plan.form.operator is not None:
+        return _gated_weights(plan, graph, name)
+    sides = _state_sides(plan)
+    part = f"{name}.new_input_{'_'.join(sides)}"
+    joined, bias = graph.matrix(part), graph.bias(f"{part}_XG")
+    num_inputs = joined.shape[1] - len(sides) * len(joined)
+    return _ungated(plan, name, joined[:, :num_inputs], joined[:, num_inputs:], bias)
+
+
+def _gated_weights(plan: Plan, graph: "_Graph", name: str) -> dict[str, Array]:
+    is_gru = plan.form.operator == "GRU"
+    parts = ("gates_input_hidden", "new_input" if is_gru else "new_input_hidden")
     gates, new = (graph.matrix(f"{name}.{part}") for part in parts)
     gates_G, new_H = (graph.bias(f"{name}.{part}_XG") for part in parts)
     from_hidden, from_hidden_H = new[:, new.shape[1] - len(new) :], np.zeros_like(new_H)
-    if plan.cell == "gru":
+    if is_gru:
         from_hidden = graph.matrix(f"{name}.new_hidden")
         from_hidden_H = graph.bias(f"{name}.new_hidden_XG")
     num_inputs = gates.shape[1] - len(new)
-    return {
+    weights = {
         f"{name}.input_weight": _interleave(gates[:, :num_inputs], new[:, :num_inputs]),
         f"{name}.hidden_weight": _interleave(gates[:, num_inputs:], from_hidden),
         f"{name}.input_bias": _interleave(gates_G, new_H),
         f"{name}.hidden_bias": _interleave(np.zeros_like(gates_G), from_hidden_H),
     }
+    if plan.form.peepholes:
+        looks = [graph.weight(f"{name}.{gate}_seen_XH", 1) for gate in plan.form.peepholes]
+        weights[f"{name}.peephole"] = np.concatenate(looks)
+    return weights
 
 
 def _interleave(gates: Array, new: Array) -> Array:
@@ -170,12 +214,21 @@ def _interleave(gates: Array, new: Array) -> Array:
     return np.concatenate([gates[: 2 * len(new)], new, gates[2 * len(new) :]])
 
 
+def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """Yield the nodes of a graph and those of the loops in it."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from _nodes(attribute.g)
+
+
 class _Graph:
     """A written graph, whose weights are asked for by who reads them."""
 
     def __init__(self, path: Path) -> None:
         graph = onnx.load(path).graph
-        self._inputs_by_node = {node.name: list(node.input) for node in graph.node}
+        self._inputs_by_node = {node.name: list(node.input) for node in _nodes(graph)}
         self._tensors = {tensor.name: tensor for tensor in graph.initializer}
 
     def weight(self, node: str, place: int) -> Array:

@@ -15,7 +15,10 @@ The weights, as NumPy arrays in PyTorch's layout and gate order (a matrix is out
     source_embedding, target_embedding, output_embedding    [V, E]; equal arrays are stored once
     output_bias                                             [V]
     encoder.L.forward.*, encoder.L.backward.*, decoder.L.*  with * = input_weight, hidden_weight,
-                                                            input_bias, hidden_bias
+                                                            input_bias, hidden_bias; of the form
+                                                            that the cell is computed as, see
+                                                            `forms.py`: also delayed_weight [H, H],
+                                                            peephole [3 H], of i, o, f
     initial.L.weight, initial.L.bias                        [H, M], [H]
     keys.weight, keys.bias                                  [A, M], [A]; not for dot attention,
                                                             the bias for additive only
@@ -40,6 +43,7 @@ from training.ensemble_graphs import join_encoders, join_interfaces, join_steps
 from training.graph_plan import MASKED, Interface, Plan, Weights
 from training.graph_products import Arithmetic, FloatProducts
 from training.graph_writer import GraphWriter, WeightFile
+from training.loop_encoder import LoopEncoder
 from training.quantize import IntegerProducts
 from training.quantized_encoder import QuantizedEncoder
 from training.quantized_step import QuantizedStep
@@ -76,6 +80,15 @@ class _Rendering:
     dtype: type[np.floating[Any]]
     """Of what the graphs exchange, and of the weights that are not rounded to integers."""
 
+    def encoder_of(self, plan: Plan) -> type[EncoderGraph]:
+        """Return what writes an encoder: loops, where there is no operator of its cells."""
+        return LoopEncoder if plan.form.operator is None and not self.is_integer else self.encoder
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether products are of integers."""
+        return self.arithmetic is IntegerProducts
+
 
 Precision = Literal["fp32", "fp16", "int8"]
 
@@ -105,7 +118,7 @@ def write_graphs(
     file, rendering = WeightFile("weights.bin"), _RENDERINGS[precision]
     parts = plan, _cast(weights, rendering), file, rendering.arithmetic
     step = rendering.step(*parts)
-    graphs = {"encoder": rendering.encoder(*parts).build(), "step": step.build()}
+    graphs = {"encoder": rendering.encoder_of(plan)(*parts).build(), "step": step.build()}
     if positions is not None:
         graphs |= _cuda_graphs(step.interface, graphs["step"], file, positions)
     if shortlists is not None:
@@ -132,7 +145,7 @@ def write_ensemble(
     ]
     steps = [rendering.step(*each) for each in parts]
     interface, step = join_interfaces(steps), join_steps(steps, file)
-    encoders = [rendering.encoder(*each) for each in parts]
+    encoders = [rendering.encoder_of(each[0])(*each) for each in parts]
     graphs = {"encoder": join_encoders(encoders, file), "step": step}
     if positions is not None:
         graphs |= _cuda_graphs(interface, step, file, positions)

@@ -2,7 +2,11 @@
 
 from typing import Literal
 
-CellKind = Literal["gru", "lstm"]
+from models.bundle import CellKind
+
+__all__ = ["AttentionKind", "CellKind", "DropoutKind", "ProtocolName", "RecurrentInit"]
+
 AttentionKind = Literal["dot", "general", "additive"]
 DropoutKind = Literal["locked", "independent"]
+RecurrentInit = Literal["orthogonal", "identity", "glorot"]
 ProtocolName = Literal["detok", "lc-tok"]

@@ -22,9 +22,10 @@ from torch import Tensor, nn
 
 from models.tokenizer import BOS, EOS, PAD
 from training.attention import attend, build_attention
-from training.cells import STATE_SIZES, State, build_layer
+from training.cells import State, build_layer
 from training.depth import pass_on
 from training.dropout import build_dropout
+from training.forms import num_states
 from training.loss import smoothed_cross_entropy
 from training.r_drop import r_drop_loss
 from training.recipe import NetworkRecipe
@@ -62,8 +63,8 @@ class BidirectionalLayer(nn.Module):
     def __init__(self, recipe: NetworkRecipe, input_size: int) -> None:
         super().__init__()
         sizes = input_size, recipe.encoder_size
-        self.forwards = build_layer(recipe.cell, *sizes, recipe.weight_drop)
-        self.backwards = build_layer(recipe.cell, *sizes, recipe.weight_drop)
+        self.forwards = build_layer(recipe.cell, *sizes, recipe.cell_options)
+        self.backwards = build_layer(recipe.cell, *sizes, recipe.cell_options)
 
     def forward(self, x_BSD: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor]:
         """Return `out_BSM` and the last outputs of both directions, `last_BM`."""
@@ -115,7 +116,7 @@ class Decoder(nn.Module):
             for layer in range(1, recipe.decoder_layers)
         ]
         self.layers = nn.ModuleList(
-            build_layer(recipe.cell, each, size, recipe.weight_drop) for each in inputs
+            build_layer(recipe.cell, each, size, recipe.cell_options) for each in inputs
         )
         self.attention = build_attention(
             recipe.attention,
@@ -129,10 +130,10 @@ class Decoder(nn.Module):
         self.dropout = build_dropout(recipe.dropout_kind, recipe.dropout_layers)
         self.context_dropout = build_dropout(recipe.dropout_kind, recipe.dropout_context)
         self.readout_dropout = build_dropout(recipe.dropout_kind, recipe.dropout_readout)
-        self.state_size = STATE_SIZES[recipe.cell]
+        self.state_size = num_states(recipe.cell, recipe.cell_options.delay)
 
     def first_state(self, last_BM: Tensor) -> States:
-        """Return the state before BOS: h from the encoder's last outputs, c zero."""
+        """Return the state before BOS: h from the encoder's last outputs, all else zero."""
         hidden = [torch.tanh(start(last_BM)) for start in self.start]
         return tuple(
             (h_BH, *(torch.zeros_like(h_BH) for _ in range(self.state_size - 1))) for h_BH in hidden

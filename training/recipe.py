@@ -12,7 +12,8 @@ from models.bundle import VariantName
 from models.casing import Case
 from models.normalisation import Normalisation
 from models.tokenizer import TokenizerKind
-from training.kinds import AttentionKind, CellKind, DropoutKind
+from training.forms import CELLS, CellOptions
+from training.kinds import AttentionKind, CellKind, DropoutKind, RecurrentInit
 from training.text_recipe import CorpusRecipe, Section
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
@@ -74,6 +75,20 @@ class NetworkRecipe(Section):
     """Share of tokens, of both sides, that the network is not shown."""
     weight_drop: Probability = 0.0
     """Share of the recurrent weights that a batch is computed without."""
+    forget_bias: float | None = None
+    """Of an LSTM's forget gate at first; left out, 1."""
+    recurrent_init: RecurrentInit = "orthogonal"
+    """What the recurrent weights of each gate start as."""
+    recurrent_gain: float = Field(default=1.0, gt=0)
+    """What they are multiplied with at first."""
+    time_scale: float | None = Field(default=None, ge=2)
+    """Steps that the slowest leaky unit remembers at first, the fastest 2; left out, 32."""
+    leak: Literal["learned", "fixed"] | None = None
+    """Whether leaky units learn how much they keep; left out, they do."""
+    delay: int | None = Field(default=None, ge=2)
+    """Steps that `skip` looks back besides one."""
+    gradient_steps: int | None = Field(default=None, ge=1)
+    """Steps along time after which the gradient is cut off; left out, it goes all the way."""
     layer_norm: bool = False
     """Normalise what each recurrent layer passes on, the memory included; never in the cell."""
     residual: bool = False
@@ -84,6 +99,36 @@ class NetworkRecipe(Section):
     def reads_context(self, layer: int) -> bool:
         """Whether a decoder layer reads what attention, which follows layer 0, has read."""
         return layer == 1 or (layer > 1 and self.context == "every")
+
+    @property
+    def cell_options(self) -> CellOptions:
+        """How layers of its cell are made."""
+        return CellOptions(
+            weight_drop=self.weight_drop,
+            forget_bias=1.0 if self.forget_bias is None else self.forget_bias,
+            recurrent_init=self.recurrent_init,
+            recurrent_gain=self.recurrent_gain,
+            time_scale=self.time_scale or 32.0,
+            leak=self.leak or "learned",
+            delay=self.delay or 1,
+            gradient_steps=self.gradient_steps,
+        )
+
+    @model_validator(mode="after")
+    def _cell_has_what_is_its_own(self) -> Self:
+        cell = CELLS[self.cell]
+        owners = {
+            "forget_bias": cell.forget is not None,
+            "time_scale": "leak" in cell.gates,
+            "leak": "leak" in cell.gates,
+            "delay": cell.form.is_delayed,
+        }
+        for name, is_its_own in owners.items():
+            if getattr(self, name) is not None and not is_its_own:
+                raise ValueError(f"network.{name} means nothing to cell {self.cell}")
+        if cell.form.is_delayed and self.delay is None:
+            raise ValueError(f"network.cell {self.cell} needs network.delay, 2 or more")
+        return self
 
     @model_validator(mode="after")
     def _attention_size_has_a_use(self) -> Self:
@@ -297,6 +342,21 @@ class Recipe(Section):
     def _has_its_vocabulary(self) -> Self:
         if self.tokenizer.vocabulary == "init_from" and self.training.init_from is None:
             raise ValueError('tokenizer.vocabulary "init_from" needs training.init_from')
+        return self
+
+    @model_validator(mode="after")
+    def _cell_has_its_variants(self) -> Self:
+        form, variants = CELLS[self.network.cell].form, self.export.variants
+        if "int8" in variants and not form.is_bounded:
+            raise ValueError(
+                f"export.variants int8: outputs of network.cell {self.network.cell} have no bound, "
+                "which integers of 8 bits need; leave it out"
+            )
+        if "fp16" in variants and not form.runs_on_gpu:
+            raise ValueError(
+                f"export.variants fp16: ONNX Runtime has no operator for network.cell "
+                f"{self.network.cell} on a GPU; leave it out"
+            )
         return self
 
     @property

@@ -68,7 +68,7 @@ class StepGraph(GraphPart):
         before = [self._parents(name) for name in names]
         h = self.products.factor(before[0], self.size)
         outputs = [f"next_{name}_NKH" for name in names]
-        cell.step(self.products, x, h, before[-1], outputs)
+        cell.step(self.products, x, h, [before[i] for i in cell.carries], outputs)
         return outputs[0]
 
     def _pass_on(self, layer: int, h_NKH: str, below_NKH: str | None) -> tuple[str, Factor]:

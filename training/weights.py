@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from models.shortlist import Shortlists
+from training.cells import Layer, own_weights
 from training.ensemble import Ensemble
 from training.graphs import GraphFiles, Plan, Precision, Weights, write_ensemble, write_graphs
 from training.network import Network
@@ -24,22 +26,19 @@ NAMES = {
     "readout.weight": "decoder.readout.weight",
     "readout.bias": "decoder.readout.bias",
 }
-LAYER_NAMES = {
-    "input_weight": "weight_ih_l0",
-    "hidden_weight": "weight_hh_l0",
-    "input_bias": "bias_ih_l0",
-    "hidden_bias": "bias_hh_l0",
-}
 
 
 def collect_weights(network: Network) -> dict[str, NDArray[np.float32]]:
     """Return a network's weights by the names that `graphs.py` gives them."""
     state = network.state_dict()
-    return {
-        name: state[theirs].float().cpu().numpy()
-        for name, theirs in _names(network.recipe).items()
-        if theirs in state
+    weights = {
+        name: state[theirs] for name, theirs in _names(network.recipe).items() if theirs in state
     }
+    for name, path in _layers(network.recipe).items():
+        layer = network.get_submodule(path)
+        assert isinstance(layer, Layer)
+        weights |= {f"{name}.{part}": each for part, each in layer.form_weights().items()}
+    return {name: values.detach().float().cpu().numpy() for name, values in weights.items()}
 
 
 def build_network(recipe: NetworkRecipe, weights: Weights) -> Network:
@@ -49,9 +48,19 @@ def build_network(recipe: NetworkRecipe, weights: Weights) -> Network:
         ValueError: the weights are not those of such a network.
     """
     network = Network(recipe, len(weights["output_bias"]))
-    names = _names(recipe)
+    names, layers = _names(recipe), _layers(recipe)
+    state: dict[str, Tensor] = {}
+    of_layers: dict[str, dict[str, Tensor]] = {name: {} for name in layers}
     try:
-        state = {names[name]: torch.from_numpy(values.copy()) for name, values in weights.items()}
+        for name, values in weights.items():
+            layer, _, part = name.rpartition(".")
+            if layer in layers:
+                of_layers[layer][part] = torch.from_numpy(values.copy())
+            else:
+                state[names[name]] = torch.from_numpy(values.copy())
+        for name, path in layers.items():
+            own = own_weights(recipe.cell, of_layers[name])
+            state |= {f"{path}.rnn.{theirs}": each for theirs, each in own.items()}
         network.load_state_dict(state)
     except (KeyError, RuntimeError) as error:
         raise ValueError(f"network does not fit the weights: {error}") from None
@@ -89,23 +98,27 @@ def plan_of(recipe: NetworkRecipe) -> Plan:
         layer_norm=recipe.layer_norm,
         residual=recipe.residual,
         context=recipe.context,
+        delay=recipe.delay or 1,
     )
 
 
 def _names(recipe: NetworkRecipe) -> dict[str, str]:
-    """Return the network's own names by those of the graphs' builder, for any attention."""
+    """Return the network's own names by those of the graphs' builder, but for its cells'."""
     names = dict(NAMES)
+    for layer in range(recipe.decoder_layers):
+        for part in ("weight", "bias"):
+            names[f"initial.{layer}.{part}"] = f"decoder.start.{layer}.{part}"
+    return names
+
+
+def _layers(recipe: NetworkRecipe) -> dict[str, str]:
+    """Return where a network has the layers whose weights' names begin so."""
     ways = {"forward": "forwards", "backward": "backwards"}
     layers = {
         f"encoder.{layer}.{way}": f"encoder.layers.{layer}.{module}"
         for layer in range(recipe.encoder_layers)
         for way, module in ways.items()
     }
-    for layer in range(recipe.decoder_layers):
-        layers[f"decoder.{layer}"] = f"decoder.layers.{layer}"
-        for part in ("weight", "bias"):
-            names[f"initial.{layer}.{part}"] = f"decoder.start.{layer}.{part}"
-    for name, module in layers.items():
-        for part, theirs in LAYER_NAMES.items():
-            names[f"{name}.{part}"] = f"{module}.rnn.{theirs}"
-    return names
+    return layers | {
+        f"decoder.{layer}": f"decoder.layers.{layer}" for layer in range(recipe.decoder_layers)
+    }

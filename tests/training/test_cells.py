@@ -1,13 +1,18 @@
 """Recurrent layers against their equations, one position at a time, in plain numpy."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
+from torch.func import functional_call
 from torch.nn.functional import dropout
 
-from training.cells import STATE_SIZES, build_layer
+from training.cells import build_layer, own_weights
+from training.forms import CELLS, CellOptions, num_states
+from training.kinds import CellKind
 
-NUM_INPUTS, SIZE, ROWS, POSITIONS = 3, 4, 2, 5
+NUM_INPUTS, SIZE, ROWS, POSITIONS, DELAY = 3, 4, 2, 7, 3
 
 
 def sigmoid(x):
@@ -33,6 +38,46 @@ def gru_step(layer, x, state):
     return ((1 - z) * n + z * h,)
 
 
+def gru_z_new_step(layer, x, state):
+    (h,) = state
+    (wr, ur), (wz, uz), (wn, un) = gates(layer)
+    r, z = sigmoid(wr(x) + ur(h)), sigmoid(wz(x) + uz(h))
+    n = np.tanh(wn(x) + r * un(h))
+    return (z * n + (1 - z) * h,)
+
+
+def gru_reset_before_step(layer, x, state):
+    (h,) = state
+    (wr, ur), (wz, uz), (wn, un) = gates(layer)
+    r, z = sigmoid(wr(x) + ur(h)), sigmoid(wz(x) + uz(h))
+    n = np.tanh(wn(x) + un(r * h))
+    return ((1 - z) * n + z * h,)
+
+
+def gru_reset_before_z_new_step(layer, x, state):
+    (h,) = state
+    (wr, ur), (wz, uz), (wn, un) = gates(layer)
+    r, z = sigmoid(wr(x) + ur(h)), sigmoid(wz(x) + uz(h))
+    n = np.tanh(wn(x) + un(r * h))
+    return (z * n + (1 - z) * h,)
+
+
+def mgu_step(layer, x, state):
+    (h,) = state
+    (wf, uf), (wn, un) = gates(layer)
+    f = sigmoid(wf(x) + uf(h))
+    return ((1 - f) * h + f * np.tanh(wn(x) + un(f * h)),)
+
+
+def leaky_step(layer, x, state):
+    (h,) = state
+    get = lambda name: layer.rnn.get_parameter(name).detach().numpy()  # noqa: E731
+    (leak_b, b), (leak_c, c) = (np.split(get(f"bias_{side}_l0"), 2) for side in ("ih", "hh"))
+    n = np.tanh(x @ get("weight_ih_l0").T + b + h @ get("weight_hh_l0").T + c)
+    share = sigmoid(leak_b + leak_c)
+    return ((1 - share) * h + share * n,)
+
+
 def lstm_step(layer, x, state):
     h, c = state
     i, f, g, o = (w(x) + u(h) for w, u in gates(layer))
@@ -40,12 +85,65 @@ def lstm_step(layer, x, state):
     return sigmoid(o) * np.tanh(c), c
 
 
-EQUATIONS = {"gru": gru_step, "lstm": lstm_step}
+def lstm_coupled_step(layer, x, state):
+    h, c = state
+    i, g, o = (w(x) + u(h) for w, u in gates(layer))
+    c = (1 - sigmoid(i)) * c + sigmoid(i) * np.tanh(g)
+    return sigmoid(o) * np.tanh(c), c
 
 
-def random_layer(cell):
+def lstm_peephole_step(layer, x, state):
+    h, c = state
+    pi, po, pf = np.split(layer.rnn.peephole.detach().numpy(), 3)
+    i, f, g, o = (w(x) + u(h) for w, u in gates(layer))
+    new = sigmoid(f + pf * c) * c + sigmoid(i + pi * c) * np.tanh(g)
+    return sigmoid(o + po * new) * np.tanh(new), new
+
+
+def elman_step(layer, x, state):
+    ((w, u),) = gates(layer)
+    return (np.tanh(w(x) + u(state[0])),)
+
+
+def elman_relu_step(layer, x, state):
+    ((w, u),) = gates(layer)
+    return (np.maximum(w(x) + u(state[0]), 0),)
+
+
+def skip_step(layer, x, state):
+    ((w, u),) = gates(layer)
+    long_ago = state[DELAY - 1] @ layer.rnn.delayed_weight.detach().numpy().T
+    return (np.tanh(w(x) + u(state[0]) + long_ago), *state[:-1])
+
+
+EQUATIONS = {
+    "gru": gru_step,
+    "lstm": lstm_step,
+    "elman": elman_step,
+    "elman-relu": elman_relu_step,
+    "lstm-coupled": lstm_coupled_step,
+    "lstm-peephole": lstm_peephole_step,
+    "gru-z-new": gru_z_new_step,
+    "gru-reset-before": gru_reset_before_step,
+    "gru-reset-before-z-new": gru_reset_before_z_new_step,
+    "mgu": mgu_step,
+    "leaky": leaky_step,
+    "skip": skip_step,
+}
+
+
+def test_every_cell_has_its_equations_here():
+    assert EQUATIONS.keys() == CELLS.keys() == set(get_args(CellKind))
+
+
+def build(cell, **options):
+    options = CellOptions(delay=DELAY, **options)
+    return build_layer(cell, NUM_INPUTS, SIZE, options)
+
+
+def random_layer(cell, **options):
     torch.manual_seed(3)
-    layer = build_layer(cell, NUM_INPUTS, SIZE).double()
+    layer = build(cell, **options).double()
     for parameter in layer.parameters():
         torch.nn.init.normal_(parameter)
     return layer
@@ -53,7 +151,9 @@ def random_layer(cell):
 
 def random_input(cell):
     x_BTD = torch.randn(ROWS, POSITIONS, NUM_INPUTS, dtype=torch.float64)
-    state = tuple(torch.randn(ROWS, SIZE, dtype=torch.float64) for _ in range(STATE_SIZES[cell]))
+    state = tuple(
+        torch.randn(ROWS, SIZE, dtype=torch.float64) for _ in range(num_states(cell, DELAY))
+    )
     return x_BTD, state
 
 
@@ -86,17 +186,25 @@ def test_layer_without_a_state_starts_from_zero(cell):
 def test_gradients_are_those_of_small_differences(cell):
     layer = random_layer(cell)
     x_BTD, start = random_input(cell)
-    inputs = [each.requires_grad_() for each in (x_BTD[:, :2].clone(), *start)]
+    inputs = [each.requires_grad_() for each in (x_BTD[:, : DELAY + 1].clone(), *start)]
 
-    assert torch.autograd.gradcheck(lambda x, *state: layer(x, state)[0], inputs)
+    weights = dict(layer.named_parameters())
+
+    def run(x_BTD, *rest):
+        own = dict(zip(weights, rest[len(start) :], strict=True))
+        return functional_call(layer, own, (x_BTD, rest[: len(start)]))[0]
+
+    assert torch.autograd.gradcheck(run, [*inputs, *weights.values()])
 
 
 @pytest.mark.parametrize("cell", EQUATIONS)
 def test_every_recurrent_gate_starts_orthogonal(cell):
-    weight = build_layer(cell, NUM_INPUTS, SIZE).rnn.weight_hh_l0.detach()
+    weight = build(cell).rnn.weight_hh_l0.detach()
 
+    # two matrices add to the state of skips, so each has half of its variance
+    variance = 0.5 if cell == "skip" else 1.0
     for gate in weight.split(SIZE):
-        torch.testing.assert_close(gate @ gate.T, torch.eye(SIZE))
+        torch.testing.assert_close(gate @ gate.T, variance * torch.eye(SIZE))
 
 
 @pytest.mark.parametrize("cell", EQUATIONS)
@@ -104,13 +212,92 @@ def test_input_weights_start_within_the_bound_of_glorot(cell):
     # Glorot & Bengio 2010, equation 16, for one gate
     bound = np.sqrt(6 / (NUM_INPUTS + SIZE))
 
-    weight = build_layer(cell, NUM_INPUTS, SIZE).rnn.weight_ih_l0.detach()
+    weight = build(cell).rnn.weight_ih_l0.detach()
 
     assert bound / 2 < weight.abs().max() <= bound
 
 
+@pytest.mark.parametrize("cell", CELLS)
+def test_identity_and_gain_are_what_recurrent_gates_start_as(cell):
+    weight = build(cell, recurrent_init="identity", recurrent_gain=0.5).rnn.weight_hh_l0.detach()
+
+    # two matrices add to the state of skips, so each has half of its variance
+    gain = 0.5 / np.sqrt(2) if cell == "skip" else 0.5
+    for gate in weight.split(SIZE):
+        torch.testing.assert_close(gate, gain * torch.eye(SIZE))
+
+
+@pytest.mark.parametrize(
+    ("cell", "place", "sign"), [("lstm-peephole", 1, 1), ("lstm-coupled", 0, -1)]
+)
+def test_forget_gate_of_every_lstm_starts_as_open_as_told(cell, place, sign):
+    bias = build(cell, forget_bias=2.5).rnn.bias_ih_l0.detach()
+
+    for gate, values in enumerate(bias.split(SIZE)):
+        assert values.tolist() == [sign * 2.5 * (gate == place)] * SIZE
+
+
+def test_leaky_units_start_at_time_scales_from_two_steps_to_the_longest():
+    leak = build("leaky", time_scale=16.0).rnn.bias_ih_l0.detach()[:SIZE]
+
+    # 1 / a for an exponential that forgets by a at each step
+    torch.testing.assert_close(1 / leak.sigmoid(), torch.tensor([2.0, 4.0, 8.0, 16.0]))
+
+
+@pytest.mark.parametrize(("leak", "learns"), [("learned", True), ("fixed", False)])
+def test_leak_is_learnt_unless_it_is_fixed(leak, learns):
+    layer = random_layer("leaky", leak=leak)
+
+    layer(random_input("leaky")[0])[0].sum().backward()
+
+    of_leak, of_new = layer.rnn.bias_ih_l0.grad.split(SIZE)
+    assert bool(of_leak.any()) == learns
+    assert bool(of_new.any())
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_own_weights_come_back_from_those_of_the_form(cell):
+    layer = random_layer(cell)
+    x_BTD, start = random_input(cell)
+    again = random_layer(cell)
+    own = own_weights(cell, {name: w.detach() for name, w in layer.form_weights().items()})
+
+    again.rnn.load_state_dict(own)
+
+    assert torch.equal(again(x_BTD, start)[0], layer(x_BTD, start)[0])
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_gradient_is_cut_after_so_many_steps_and_nothing_else_changes(cell):
+    whole, cut = random_layer(cell), random_layer(cell, gradient_steps=3)
+    x_BTD, start = random_input(cell)
+    x_BTD.requires_grad_()
+    (after_BH,) = {out[1][0] for out in [whole(x_BTD, start)]}
+
+    out_BTH, after = cut(x_BTD, start)
+    (grad_BTD,) = torch.autograd.grad(out_BTH[:, 4].sum(), x_BTD)
+
+    torch.testing.assert_close(out_BTH, whole(x_BTD, start)[0])
+    torch.testing.assert_close(after[0], after_BH)
+    # position 4 lies in the second stretch of 3: it knows nothing of how 0 to 2 came about
+    assert not grad_BTD[:, :3].any()
+    assert grad_BTD[:, 3:5].any(-1).all()
+    assert torch.autograd.grad(whole(x_BTD, start)[0][:, 4].sum(), x_BTD)[0][:, :3].any()
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_gradient_is_whole_where_nothing_is_learnt(cell):
+    layer = random_layer(cell, gradient_steps=3).eval()
+    x_BTD, start = random_input(cell)
+    x_BTD.requires_grad_()
+
+    (grad_BTD,) = torch.autograd.grad(layer(x_BTD, start)[0][:, 4].sum(), x_BTD)
+
+    assert grad_BTD[:, 0].any()
+
+
 def test_forget_gate_starts_open_and_all_other_biases_at_zero():
-    rnn = build_layer("lstm", NUM_INPUTS, SIZE).rnn
+    rnn = build("lstm").rnn
 
     input_gate, forget, new, output = (rnn.bias_ih_l0 + rnn.bias_hh_l0).detach().split(SIZE)
 
@@ -119,7 +306,7 @@ def test_forget_gate_starts_open_and_all_other_biases_at_zero():
 
 
 def test_gru_starts_without_biases():
-    rnn = build_layer("gru", NUM_INPUTS, SIZE).rnn
+    rnn = build("gru").rnn
 
     assert not torch.cat([rnn.bias_ih_l0, rnn.bias_hh_l0]).any()
 

@@ -7,6 +7,7 @@ import pytest
 
 from tests.training.tiny_graphs import (
     DEEP_PLANS,
+    FORMED,
     HEADED,
     SINGLE,
     WIDE,
@@ -72,7 +73,7 @@ def assert_same_bits(ones, others):
 @BOTH
 @pytest.mark.parametrize(
     ("plan", "sizes"),
-    [(plan, WIDE) for plan in SINGLE[::2] + HEADED + DEEP_PLANS]
+    [(plan, WIDE) for plan in SINGLE[::2] + HEADED + DEEP_PLANS + FORMED[1::2]]
     + [(plan, WIDEST) for plan in HEADED[1:]],
     ids=lambda value: plan_name(value) if isinstance(value, Plan) else f"A{value.A}",
 )

@@ -7,7 +7,9 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from models.tokenizer import BOS, EOS, PAD
+from tests.training.tiny_graphs import own_options
 from training.batches import make_batch, pad
+from training.forms import CELLS
 from training.network import BidirectionalLayer, Network
 from training.precision import autocast
 from training.recipe import NetworkRecipe
@@ -43,6 +45,7 @@ EVERY_KIND = [
     {"cell": cell, "attention": attention}
     for cell, attention in product(("gru", "lstm"), ATTENTIONS)
 ] + [{"attention": attention, "attention_heads": 2} for attention in ATTENTIONS]
+EVERY_KIND += [{"cell": cell, **own_options(cell)} for cell in CELLS if cell not in {"gru", "lstm"}]
 EVERY_KIND.append({"attention": "additive", "attention_heads": 2, "attention_size": 10})
 EVERY_DEPTH = [{}, *({name: each} for name, each in DEEP.items()), DEEP]
 
@@ -96,10 +99,10 @@ def test_what_lies_in_the_padding_changes_nothing():
     )
 
 
-@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize("cell", CELLS)
 def test_backward_direction_reads_each_sentence_turned_round(cell):
     torch.manual_seed(1)
-    layer = BidirectionalLayer(describe(cell=cell), 6)
+    layer = BidirectionalLayer(describe(cell=cell, **own_options(cell)), 6)
     x_BSD = torch.randn(2, 5, 6)
 
     out_BSM, last_BM = layer(x_BSD, torch.tensor([5, 3]))

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from models.tokenizer import BOS, EOS
-from tests.training.tiny_graphs import OPTIONS
+from tests.training.tiny_graphs import OPTIONS, own_options
+from training.forms import CELLS
 from training.graphs import write_graphs
 from training.network import Network
 from training.parity import check_parity
@@ -92,6 +93,18 @@ def check_that_graphs_follow(network, pairs, tmp_path):
     assert parity.sentences == len(pairs)
     assert parity.tokens == sum(len(target) - 1 for _, target in pairs)
     assert parity.ties == 0
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("cell", CELLS)
+def test_graphs_of_every_cell_follow_it(cell, layers, pairs, tmp_path):
+    network = make_network(cell, layers=layers, **own_options(cell))
+    if cell == "elman-relu":  # without a bound, weights as great as these would make huge outputs
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.mul_(0.5)
+
+    check_that_graphs_follow(network, pairs, tmp_path)
 
 
 @pytest.mark.parametrize("option", OPTIONS)

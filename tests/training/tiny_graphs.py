@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+from training.forms import CELLS as CELLS_BY_KIND
 from training.graphs import MASKED, Plan, write_graphs
 
 
@@ -29,7 +30,21 @@ SINGLE = [
     for cell, attention, layers in product(CELLS, ATTENTIONS, (1, 2))
 ] + [Plan("gru", "general", 1, 3)]
 HEADED = [Plan("gru", attention, 1, 2, attention_heads=2) for attention in ATTENTIONS]
+
+
+def own_options(cell):
+    """Return what a recipe must say besides the cell's name."""
+    return {"delay": 3} if cell == "skip" else {}
+
+
 PLANS = SINGLE + HEADED
+FORMED = [
+    Plan(cell, "general", layers, layers, **own_options(cell))
+    for cell in CELLS_BY_KIND
+    if cell not in CELLS
+    for layers in (1, 2)
+]
+"""Every other cell; graphs know of the form that it is computed in only."""
 OPTIONS = {
     "norm": {"layer_norm": True},
     "residual": {"residual": True},
@@ -54,13 +69,27 @@ def plan_name(plan):
     return "-".join([shape, *options, *(["first"] if plan.context == "first" else [])])
 
 
+def shapes_of_layer(form, name, size, inputs):
+    rows = len(form.gates) * size
+    shapes = {
+        f"{name}.input_weight": (rows, inputs),
+        f"{name}.hidden_weight": (rows, size),
+        f"{name}.input_bias": (rows,),
+        f"{name}.hidden_bias": (rows,),
+    }
+    if form.peepholes:
+        shapes[f"{name}.peephole"] = (3 * size,)
+    if form.is_delayed:
+        shapes[f"{name}.delayed_weight"] = (size, size)
+    return shapes
+
+
 def random_weights(plan, *, seed=0, is_tied=False, sizes=TINY):
     random = np.random.default_rng(seed)
     V, E, D, A = sizes.V, sizes.E, sizes.D, sizes.A
     M = 2 * D
     hidden = M if plan.attention == "dot" else sizes.H
     keys = hidden if plan.attention == "general" else A
-    gates = 4 if plan.cell == "lstm" else 3
     shapes = dict.fromkeys(("source_embedding", "target_embedding"), (V, E))
     shapes |= {"output_embedding": (V, E), "output_bias": (V,)}
     layers = {
@@ -71,13 +100,8 @@ def random_weights(plan, *, seed=0, is_tied=False, sizes=TINY):
         above = hidden + M * plan.reads_context(layer)
         layers[f"decoder.{layer}"] = (hidden, E if layer == 0 else above)
         shapes |= {f"initial.{layer}.weight": (hidden, M), f"initial.{layer}.bias": (hidden,)}
-    for name, (size, inputs) in layers.items():
-        shapes |= {
-            f"{name}.input_weight": (gates * size, inputs),
-            f"{name}.hidden_weight": (gates * size, size),
-            f"{name}.input_bias": (gates * size,),
-            f"{name}.hidden_bias": (gates * size,),
-        }
+    for name, of_layer in layers.items():
+        shapes |= shapes_of_layer(plan.form, name, *of_layer)
     if plan.attention != "dot":
         shapes["keys.weight"] = (keys, M)
     if plan.attention == "additive":
