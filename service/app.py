@@ -48,6 +48,7 @@ from service.settings import Settings
 from service.store import Allowance, Keys, PromotionTable, Store
 from service.suggestions import Suggestions
 from service.test_sets import TestSets
+from service.traces import open_traces
 
 log = logging.getLogger(__name__)
 
@@ -129,6 +130,8 @@ def create_app(settings: Settings, library: Library | None = None) -> FastAPI:
 
 
 def _add_state(app: FastAPI, settings: Settings, library: Library) -> None:
+    traces = settings.traces
+    app.state.traces = open_traces(traces, settings.traces_ratio) if traces else None
     app.state.library = library
     app.state.intake = Intake()
     app.state.limits = _limits(settings)
@@ -155,7 +158,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     _let_pages_call(app, settings.origins)
     app.add_middleware(PageHeaders)
     app.add_middleware(deepl.TraceId)
-    app.add_middleware(RequestLog)
+    app.add_middleware(RequestLog, traces=app.state.traces)
 
 
 def _upload_limits(settings: Settings) -> dict[str, int]:
@@ -299,6 +302,8 @@ async def _lifespan(drain_seconds: float, app: FastAPI) -> AsyncIterator[None]:
     await asyncio.to_thread(app.state.library.close, drain_seconds)
     await app.state.access.close()
     await asyncio.to_thread(app.state.store.close)
+    if app.state.traces:
+        await asyncio.to_thread(app.state.traces.close)
     log.info("stopped")
 
 

@@ -21,6 +21,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from service import metrics
 from service.record import Record, recording
+from service.traces import Traces, ids_of
 
 log = logging.getLogger(__name__)
 
@@ -85,12 +86,16 @@ class RequestLog:
 
     The id comes from `X-Request-Id` if that is short and plain, else it is new. It is in the
     answer's headers, in `request.state.request_id`, and in every event logged meanwhile; so is
-    the trace id, if the caller sent a `traceparent`. The answer tells too which models served and
-    how the time was spent, as far as that is known when it begins.
+    the trace id, if the caller sent a `traceparent` or requests are traced. The answer tells too
+    which models served and how the time was spent, as far as that is known when it begins.
+
+    Args:
+        traces: where a span of each request goes, but for those of probes.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, traces: Traces | None = None) -> None:
         self._app = app
+        self._traces = traces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -98,7 +103,10 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        ids = _ids(Headers(scope=scope))
+        headers, span = Headers(scope=scope), None
+        if self._traces and scope["path"] not in QUIET_ROUTES:
+            span = self._traces.begin(headers)
+        ids = {"request_id": _request_id(headers)} | (ids_of(span) if span else _trace_ids(headers))
         scope.setdefault("state", {})["request_id"] = ids["request_id"]
         status = 500  # what a request ends with that nobody answers
 
@@ -110,21 +118,43 @@ class RequestLog:
                 headers.update(_headers(ids, record, time.perf_counter() - started))
             await send(message)
 
-        with recording() as record, structlog.contextvars.bound_contextvars(**ids):
+        keeps_stages = span is not None and span.is_recording()
+        with (
+            recording(keeps_stages=keeps_stages) as record,
+            structlog.contextvars.bound_contextvars(**ids),
+        ):
             try:
                 await self._app(scope, receive, send_with_headers)
             finally:
                 _log_end(scope, status, time.perf_counter() - started)
+                if self._traces and span:
+                    name, attributes = _describe(scope, status, ids["request_id"])
+                    self._traces.end(span, name, attributes, record)
 
 
-def _ids(headers: Headers) -> dict[str, str]:
+def _request_id(headers: Headers) -> str:
     offered = headers.get("X-Request-Id", "")
-    ids = {"request_id": offered if REQUEST_ID.fullmatch(offered) else uuid.uuid4().hex}
-    if trace := TRACE_PARENT.fullmatch(headers.get("traceparent", "")):
-        is_sampled = int(trace["flags"], 16) & 1
-        ids |= {"trace_id": trace["trace_id"], "span_id": secrets.token_hex(8)}
-        ids |= {"trace_flags": f"{is_sampled:02x}"}
-    return ids
+    return offered if REQUEST_ID.fullmatch(offered) else uuid.uuid4().hex
+
+
+def _trace_ids(headers: Headers) -> dict[str, str]:
+    trace = TRACE_PARENT.fullmatch(headers.get("traceparent", ""))
+    if not trace:
+        return {}
+    flags = f"{int(trace['flags'], 16) & 1:02x}"
+    return {"trace_id": trace["trace_id"], "span_id": secrets.token_hex(8), "trace_flags": flags}
+
+
+def _describe(scope: Scope, status: int, request_id: str) -> tuple[str, dict[str, str | int]]:
+    """Return name and attributes of the span of a request, in OpenTelemetry's words for HTTP."""
+    method, route = scope["method"], _route(scope)
+    attributes = {
+        "http.request.method": method,
+        "http.route": route,
+        "http.response.status_code": status,
+        "dragoman.request_id": request_id,
+    }
+    return f"{method} {route}", attributes
 
 
 def _headers(ids: Mapping[str, str], record: Record, seconds: float) -> dict[str, str]:
@@ -140,9 +170,13 @@ def _headers(ids: Mapping[str, str], record: Record, seconds: float) -> dict[str
     return headers
 
 
-def _log_end(scope: Scope, status: int, seconds: float) -> None:
+def _route(scope: Scope) -> str:
     # Never the path: what does not fit a route is whatever the client made up.
-    route = getattr(scope.get("route"), "path", "") or scope.get("root_path") or "unknown"
+    return getattr(scope.get("route"), "path", "") or scope.get("root_path") or "unknown"
+
+
+def _log_end(scope: Scope, status: int, seconds: float) -> None:
+    route = _route(scope)
     level = logging.DEBUG if route in QUIET_ROUTES else logging.INFO
     fields = {
         "method": scope["method"],

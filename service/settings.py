@@ -235,6 +235,18 @@ class Settings(BaseSettings):
     log_format: Annotated[
         Literal["json", "console"], Field(description="JSON lines, or lines for a person to read.")
     ] = "json"
+    traces: Annotated[
+        str,
+        Field(
+            pattern=r"^(https?://\S+)?$",
+            description="Address of a collector of traces that speaks OTLP over HTTP, such as "
+            "http://127.0.0.1:4318/v1/traces; needs the extra otel.",
+        ),
+    ] = ""
+    traces_ratio: Annotated[
+        float,
+        Field(ge=0, le=1, description="Share of traces that are kept, of those that begin here."),
+    ] = 1.0
 
     @property
     def origins(self) -> list[str]:

@@ -8,6 +8,7 @@ A rendering is a whole text, made of one hypothesis for each sentence.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from time import monotonic
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ from service.engine.translation import (
     SentenceAttention,
     TermUse,
 )
+from service.record import current_record
 
 # The worst comes last.
 _FINISH_REASONS: tuple[FinishReason, ...] = ("eos", "length", "repetition")
@@ -71,12 +73,18 @@ class Composer:
         The i-th is made of every sentence's i-th hypothesis among those that differ in a letter or
         a digit; a sentence with fewer keeps its best.
         """
+        began = monotonic()
         spoken = [self._speak_apart(each, num_renderings) for each in found]
+        spoke = monotonic()
         ranks = range(max(map(len, spoken), default=1))
-        return [
+        renderings = [
             self._render(work, [each[rank] if rank < len(each) else each[0] for each in spoken])
             for rank in ranks
         ]
+        if record := current_record():
+            record.note_stage("detokenise", began, spoke)
+            record.note_stage("restore", spoke, monotonic())
+        return renderings
 
     def finish(self, work: Work, i: int, hypotheses: Sequence[Hypothesis]) -> FinishedSentence:
         """Return one sentence by itself."""

@@ -6,6 +6,7 @@ from models.tokenizer import UNK
 from service import metrics
 from service.engine.composition import Rendering
 from service.engine.preparation import Work
+from service.record import current_record
 
 
 class TextCounts:
@@ -21,7 +22,10 @@ class TextCounts:
 
     def note_prepared(self, work: Work, began: float) -> None:
         """Note that a text has become work."""
-        self._tokenise_seconds.observe(monotonic() - began)
+        ended = monotonic()
+        self._tokenise_seconds.observe(ended - began)
+        if record := current_record():
+            record.note_stage("tokenise", began, ended)
         self._unknown_tokens.inc(sum(source.count(UNK) for source in work.sources))
 
     def note_composed(self, work: Work, rendering: Rendering, began: float) -> None:

@@ -47,11 +47,7 @@ class Sentence:
     def note_end(self) -> None:
         """Note in the record of its request what it took, now that it is done."""
         if self.record is not None:
-            self.record.note_sentence(
-                queue=self.admitted - self.arrived,
-                encode=self.encoded - self.admitted,
-                decode=monotonic() - self.encoded,
-            )
+            self.record.note_sentence(self.arrived, self.admitted, self.encoded, monotonic())
 
     @property
     def work(self) -> int:

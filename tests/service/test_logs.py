@@ -94,7 +94,7 @@ def client(stream):
         for model in ("b/2", "a/1", "b/2"):
             record.note_model(model)
         for queue, encode, decode in json.loads(request.query_params["sentences"]):
-            record.note_sentence(queue=queue, encode=encode, decode=decode)
+            record.note_sentence(0.0, queue, queue + encode, queue + encode + decode)
         return PlainTextResponse("")
 
     routes = {"/greetings/{name}": greet, "/livez": greet, "/translate": translate}
