@@ -96,13 +96,13 @@ def main() -> None:
 
 @dragoman.command()
 @flags.with_a_flag_for_each_setting
-def serve(**given: object) -> None:
+def serve(config: Path | None, **given: object) -> None:
     """Serve translations over HTTP until a signal ends it.
 
     Each flag is an environment variable too, and wins over it: --max-rows and
-    DRAGOMAN_MAX_ROWS.
+    DRAGOMAN_MAX_ROWS. Both win over the file of settings, where it is max_rows.
     """
-    settings = flags.load_settings(**given)
+    settings = flags.load_settings(config, **given)
     from service import app, logs, server  # noqa: PLC0415  # FastAPI, ONNX Runtime: slow to start
 
     logs.configure(settings.log_level, settings.log_format)

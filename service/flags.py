@@ -72,15 +72,20 @@ KEY_HELP = (
     "read its commands."
 )
 ApiKey = Annotated[str | None, typer.Option(metavar="KEY", help=KEY_HELP)]
+Config = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Settings in TOML, such as max_rows = 64; DRAGOMAN_CONFIG."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def with_a_flag_for_each_setting(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the flags of the table of settings, None where they are not given.
+    """Give a command --config and the flags of the settings, None where they are not given.
 
     Secrets have none, for every user of a machine can read the commands that run on it.
     """
-    parameters = []
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    parameters = [inspect.Parameter("config", keyword, default=None, annotation=Config)]
     for name, field in Settings.model_fields.items():
         if name in SECRETS:
             continue
@@ -91,7 +96,7 @@ def with_a_flag_for_each_setting(command: Callable[..., None]) -> Callable[..., 
         parameters.append(
             inspect.Parameter(
                 name,
-                inspect.Parameter.KEYWORD_ONLY,
+                keyword,
                 default=None,
                 annotation=Annotated[field.annotation | None, flag],  # type: ignore[operator]
             )
@@ -100,10 +105,10 @@ def with_a_flag_for_each_setting(command: Callable[..., None]) -> Callable[..., 
     return command
 
 
-def load_settings(**given: object) -> Settings:
+def load_settings(config: Path | None = None, **given: object) -> Settings:
     """Build the settings of a command; what is wrong with them ends it with status 2."""
     try:
-        return Settings.load(**given)
+        return Settings.load(config, **given)
     except ValueError as failure:
         tell(str(failure))
         raise typer.Exit(2) from None

@@ -1,18 +1,19 @@
-"""The table of settings: the environment, the flags of `dragoman serve` and their help.
+"""The table of settings: a file, the environment, the flags of `dragoman serve` and their help.
 
-`max_rows` is the variable DRAGOMAN_MAX_ROWS and the flag --max-rows. A flag wins over the
-environment, the environment over the default. Built once, in `cli.py`; nothing below
-`app.py` sees it whole.
+`max_rows` is the line `max_rows = 64` of the file that DRAGOMAN_CONFIG or --config names, the
+variable DRAGOMAN_MAX_ROWS and the flag --max-rows. A flag wins over the environment, that over the
+file, and the file over the default. Built once, in `cli.py`; nothing below `app.py` sees it whole.
 """
 
 import os
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from service.settings_file import nearest, read_secret, read_settings
 
 PREFIX = "DRAGOMAN_"
 BUNDLES = Path(__file__).parents[1] / "models" / "bundles"
@@ -267,19 +268,33 @@ class Settings(BaseSettings):
         return self.database.get_secret_value() if self.database else None
 
     @classmethod
-    def load(cls, **flags: Any) -> Self:  # noqa: ANN401  # each field has its own type
-        """Build the settings from flags, the environment and the defaults.
+    def load(cls, config: Path | None = None, **flags: Any) -> Self:  # noqa: ANN401  # many types
+        """Build the settings from flags, the environment, a file and the defaults.
 
         A flag that is None was not given.
 
+        Args:
+            config: the file; the one that DRAGOMAN_CONFIG names if not given.
+
         Raises:
-            ValueError: a value or a name is wrong; one line for each, which names the variable.
+            ValueError: a value or a name is wrong; one line for each, which names the flag, the
+                variable or the file.
         """
         given = {name: value for name, value in flags.items() if value is not None}
+        path = config or (Path(named) if (named := os.environ.get(CONFIG)) else None)
+        in_file = read_settings(path, cls.model_fields, SECRETS) if path else {}
+        variables = {variable.upper() for variable in os.environ}
+        spoken = {name: f"{path}: {name}" for name in in_file}
+        for name in cls.model_fields:
+            variable = f"{PREFIX}{name.upper()}"
+            if name not in in_file or {variable, f"{variable}_FILE"} & variables:
+                in_file.pop(name, None)
+                spoken[name] = variable
+        spoken |= {name: f"--{name.replace('_', '-')}" for name in given}
         try:
-            return cls(**given)
+            return cls(**{**in_file, **given})
         except ValidationError as error:
-            lines = [f"{_spoken(str(e['loc'][0]), given)}: {e['msg']}" for e in error.errors()]
+            lines = [f"{spoken[str(e['loc'][0])]}: {e['msg']}" for e in error.errors()]
         raise ValueError("\n".join(lines))
 
     @classmethod
@@ -316,17 +331,11 @@ class _SecretFiles(PydanticBaseSettingsSource):
             return None, field_name, False
         if variable in os.environ:
             raise ValueError(f"{variable} and {variable}_FILE are both given")
-        try:
-            return Path(path).read_text(encoding="utf-8").rstrip("\r\n"), field_name, False
-        except (OSError, UnicodeDecodeError) as failure:
-            reason = getattr(failure, "strerror", None) or "not UTF-8"
-            raise ValueError(f"{variable}_FILE: {path}: {reason}") from None
+        return read_secret(f"{variable}_FILE", path), field_name, False
 
 
-def _spoken(name: str, given: dict[str, object]) -> str:
-    return f"--{name.replace('_', '-')}" if name in given else f"{PREFIX}{name.upper()}"
-
-
+CONFIG = f"{PREFIX}CONFIG"
+"""Names the file of settings."""
 ASKING = {"server", "api_key", "api_key_file"}
 """Names for commands that ask a server, which has no use for them."""
 
@@ -334,9 +343,8 @@ ASKING = {"server", "api_key", "api_key_file"}
 def _refuse_unknown_names(settings: type[BaseSettings]) -> None:
     for variable in sorted(os.environ):
         name = variable.lower().removeprefix(PREFIX.lower())
-        if name.removesuffix("_file") in SECRETS or name in ASKING:
+        if name.removesuffix("_file") in SECRETS or name in ASKING or variable.upper() == CONFIG:
             continue
         if name != variable.lower() and name not in settings.model_fields:
-            near = get_close_matches(name, settings.model_fields, n=1)
-            hint = f"; did you mean {PREFIX}{near[0].upper()}?" if near else ""
+            hint = nearest(name, settings.model_fields, PREFIX)
             raise ValueError(f"{variable} is not a setting{hint}")

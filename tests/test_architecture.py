@@ -40,7 +40,8 @@ MAY_IMPORT = {
     "service.errors": set(),
     "service.metrics": set(),
     "service.record": set(),
-    "service.settings": set(),
+    "service.settings": {"service.settings_file"},
+    "service.settings_file": set(),
     "service.flags": {"service.settings", "service.terminal"},
     "service.scopes": set(),
     "service.key_commands": {

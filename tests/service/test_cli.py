@@ -485,6 +485,30 @@ def test_serve_has_a_flag_for_each_setting(run):
     assert missing == SECRETS  # on a command line, every user of the machine could read them
 
 
+def test_file_of_settings_that_is_wrong_is_named(run, tmp_path):
+    (tmp_path / "its.toml").write_text("max_row = 1\n", encoding="utf-8")
+
+    result = run("serve", "--config", str(tmp_path / "its.toml"))
+
+    assert result.exit_code == 2
+    assert "its.toml: max_row is not a setting; did you mean max_rows?" in result.stderr
+
+
+def test_flag_that_there_is_not_is_refused_with_the_nearest(run):
+    result = run("serve", "--max-row", "1")
+
+    assert result.exit_code == 2
+    assert "--max-rows" in result.stderr
+
+
+def test_file_of_settings_serves_other_commands_too(run, monkeypatch, tmp_path):
+    (tmp_path / "its.toml").write_text(f"bundles = '{tmp_path}'\n", encoding="utf-8")
+    monkeypatch.delenv("DRAGOMAN_BUNDLES")
+    monkeypatch.setenv("DRAGOMAN_CONFIG", str(tmp_path / "its.toml"))
+
+    assert f"no bundles in {tmp_path}" in run("bundles").stderr
+
+
 def test_limits_of_flags_are_those_of_requests():
     limits = RequestLimits(1, 1, 1, 1, 1, 1, 1)
 

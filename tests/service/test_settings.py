@@ -1,3 +1,6 @@
+import json
+import re
+
 import pytest
 from pydantic import ValidationError
 
@@ -149,3 +152,92 @@ def test_origins_are_those_of_browsers(origins):
 def test_what_no_browser_sends_as_an_origin_is_refused(origins):
     with pytest.raises(ValueError, match="--cors-origins: String should match"):
         Settings.load(cors_origins=origins)
+
+
+@pytest.fixture
+def file(tmp_path, monkeypatch):
+    path = tmp_path / "dragoman.toml"
+    monkeypatch.setenv("DRAGOMAN_CONFIG", str(path))
+    return path
+
+
+def test_flag_wins_over_the_environment_that_over_the_file_and_the_file_over_the_default(
+    monkeypatch, file
+):
+    file.write_text("max_rows = 7\nport = 7\nmax_beam = 7\n", encoding="utf-8")
+    monkeypatch.setenv("DRAGOMAN_PORT", "8")
+    monkeypatch.setenv("DRAGOMAN_MAX_BEAM", "8")
+
+    settings = Settings.load(max_beam=9)
+
+    assert (settings.max_rows, settings.port, settings.max_beam) == (7, 8, 9)
+    assert settings.workers == Settings().workers
+
+
+def test_file_that_is_given_wins_over_the_one_of_the_environment(file, tmp_path):
+    other = tmp_path / "other.toml"
+    other.write_text("max_rows = 9\n", encoding="utf-8")
+    file.write_text("max_rows = 7\n", encoding="utf-8")
+
+    assert Settings.load(other).max_rows == 9
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("max_row = 1", "max_row is not a setting; did you mean max_rows?"),
+        ("qwxz = 1", "qwxz is not a setting"),
+        ("MAX_ROWS = 1", "MAX_ROWS is not a setting"),
+        ("config = 'other.toml'", "config is not a setting"),
+        ("[server]\nport = 1", "server is not a setting"),
+        ("max_rows = 0", "max_rows: Input should be greater than or equal to 1"),
+        ("max_rows = 'many'", "max_rows: Input should be a valid integer"),
+        ("max_rows =", "is not TOML"),
+        ("database = 'postgresql://host'", "database is a secret; let database_file name a file"),
+        ("database_file = 'none'", "database_file: none: No such file or directory"),
+        ("port_file = 'none'", "port_file is not a setting"),
+    ],
+)
+def test_file_that_is_wrong_is_named_with_the_place(file, text, message):
+    file.write_text(text, encoding="utf-8")
+
+    with pytest.raises(ValueError, match=re.escape(str(file))) as caught:
+        Settings.load()
+
+    assert str(caught.value).startswith(f"{file}: {message}")
+
+
+def test_file_that_is_not_there_is_named(file):
+    with pytest.raises(ValueError, match=r"dragoman.toml: No such file or directory$"):
+        Settings.load()
+
+
+def test_what_is_wrong_in_the_environment_is_not_blamed_on_the_file(monkeypatch, file):
+    file.write_text("port = 7\n", encoding="utf-8")
+    monkeypatch.setenv("DRAGOMAN_PORT", "many")
+
+    with pytest.raises(ValueError, match=r"^DRAGOMAN_PORT: "):
+        Settings.load()
+
+
+def test_secret_may_be_in_a_file_that_the_file_names(monkeypatch, file, tmp_path):
+    (tmp_path / "url").write_text("postgresql://host/name\n", encoding="utf-8")
+    file.write_text(f"database_file = '{tmp_path / 'url'}'\n", encoding="utf-8")
+
+    in_file = Settings.load().database_url
+    monkeypatch.setenv("DRAGOMAN_DATABASE", "postgresql://other")
+
+    assert (in_file, Settings.load().database_url) == (
+        "postgresql://host/name",
+        "postgresql://other",
+    )
+
+
+def test_every_setting_can_be_in_the_file(file, tmp_path):
+    values = Settings(data=tmp_path, test_sets=tmp_path).model_dump(mode="json")
+    secrets = [name for name, value in values.items() if value is None]
+    lines = [f"{name} = {json.dumps(value)}" for name, value in values.items() if value is not None]
+    file.write_text("\n".join(lines), encoding="utf-8")
+
+    assert secrets == ["database"]
+    assert Settings.load() == Settings(data=tmp_path, test_sets=tmp_path)
