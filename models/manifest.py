@@ -131,7 +131,7 @@ class Architecture(Part):
     cell: CellKind
     delay: Size | None = None
     """Steps that the cell `skip` looks back besides one."""
-    attention: Literal["dot", "general", "additive"]
+    attention: Literal["dot", "general", "additive", "none"]
     attention_heads: Size = 1
     attention_size: Size | None = None
     """Of the space in which additive attention compares; None if it is that of the decoder."""
@@ -147,6 +147,11 @@ class Architecture(Part):
     """Whether the outputs of the layer below are added to those of each layer but the first."""
     context: Literal["every", "first"] = "every"
     """Which decoder layers above the first read attention's context."""
+    summary: Literal["state", "input", "both"] | None = None
+    """Without attention: whether the encoder's last outputs are the decoder's first state, are
+    read at each position, or both; None with attention."""
+    input_feeding: bool = False
+    """Whether the first decoder layer reads what attention read at the position before."""
     vocabulary_size: Size
     parameters: Size
 

@@ -19,6 +19,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from training.record import Record
 from training.run import Run, open_run, parse_recipe
+from training.speeds import Speeds
 from training.text_recipe import Section
 from training.variation import vary
 
@@ -88,6 +89,8 @@ class AblationRecipe(Section):
     budget: Budget
     seeds: tuple[int, ...] = Field(default=(1,), min_length=1)
     """Every row is trained with each."""
+    speeds: bool = False
+    """Whether every row is exported, too, and timed by itself; see `speeds.py`."""
     common: Changes = Changes()
     """What the budget asks of every row, the base too."""
     rows: tuple[RowRecipe, ...] = Field(min_length=1)
@@ -118,6 +121,8 @@ class Trial:
     row: str
     seed: int
     run: Run
+    is_timed: bool = False
+    """Whether its speeds are taken when it is trained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +153,7 @@ class TrialResult(Record):
     tokens_per_second: float = 0.0
     """Target tokens; the median of the times between validations."""
     parameters: int = 0
+    speeds: Speeds | None = None
     machine: str = ""
     jobs: int = 1
     """Trials that shared the machine."""
@@ -245,7 +251,9 @@ def open_ablation(path: Path, corpora: Path, runs: Path, bundles: Path) -> Ablat
         written.parent.mkdir(parents=True, exist_ok=True)
         written.write_text(row.toml, encoding="utf-8")
         runs_of_row = [open_run(written, corpora, folder, bundles, seed) for seed in recipe.seeds]
-        trials += [Trial(row.name, run.recipe.training.seed, run) for run in runs_of_row]
+        trials += [
+            Trial(row.name, run.recipe.training.seed, run, recipe.speeds) for run in runs_of_row
+        ]
     return Ablation(path.stem, recipe, rows, trials)
 
 

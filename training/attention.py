@@ -110,8 +110,8 @@ def build_attention(
     *,
     heads: int = 1,
     size: int | None = None,
-) -> Attention:
-    """Return an attention of the kind.
+) -> Attention | None:
+    """Return an attention of the kind; `none` is None.
 
     Args:
         heads: how many; they must divide what they share.
@@ -120,6 +120,8 @@ def build_attention(
     Raises:
         ValueError: the kind cannot join these sizes.
     """
+    if kind == "none":
+        return None
     if kind == "additive":
         return AdditiveAttention(query_size, memory_size, heads, size or query_size)
     if kind == "general":

@@ -91,7 +91,11 @@ def _vocabulary(manifest: Manifest) -> str:
 def _attention(shape: Architecture) -> str:
     size = f" in {shape.attention_size}" if shape.attention_size else ""
     heads = f", {shape.attention_heads} heads" if shape.attention_heads > 1 else ""
-    return f"{shape.attention}{size}{heads}"
+    if shape.summary is not None:
+        where = {"state": "first state", "input": "input", "both": "first state and input"}
+        return f"none; the source as {where[shape.summary]} of the decoder"
+    fed = ", fed to the first layer" if shape.input_feeding else ""
+    return f"{shape.attention}{size}{heads}{fed}"
 
 
 def _variants(manifest: Manifest) -> str:

@@ -98,6 +98,8 @@ def _architecture(trained: Trained) -> Architecture:
         layer_norm=network.layer_norm,
         residual=network.residual,
         context=network.context,
+        summary=None if network.attends else network.summary,
+        input_feeding=network.input_feeding,
         vocabulary_size=trained.tokenizer.size,
         parameters=trained.network.num_parameters,
     )

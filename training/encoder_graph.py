@@ -46,7 +46,11 @@ class EncoderGraph(GraphPart, ABC):
 
     def _keys(self, memory_NSM: str) -> None:
         graph, keys_NSA = self.graph, memory_NSM
-        if self.plan.attention != "dot":
+        if not self.plan.attends:
+            # Nobody reads them, but all graphs have them: as few as can be.
+            ends = [graph.integers(0), graph.integers(1), graph.integers(2)]
+            keys_NSA = graph.node("Slice", [memory_NSM, *ends], "keys_NSA")
+        elif self.plan.attention != "dot":
             memory = self.products.factor(memory_NSM, self.memory_size, self.memory_reach)
             keys_NSA = self.linear("keys", memory, "keys_NSA")
         # As a product with queries reads them: 85 us against 188 for 64 beams of 5 rows.
@@ -56,14 +60,40 @@ class EncoderGraph(GraphPart, ABC):
     def _first_states(self, last: Factor) -> None:
         graph = self.graph
         for layer in range(self.plan.decoder_layers):
-            name, state = f"initial.{layer}", layer * self.plan.states_per_layer
-            size = self.weights[f"{name}.weight"].shape[0]
-            linear_NH = self.linear(name, last, f"{name}_NH")
-            h_NH = graph.node("Tanh", [linear_NH], f"state_{state}_NH")
+            first = layer * self.plan.states_per_layer
+            size = self.state_size(first)
+            h_NH = self._first_output(layer, last, f"state_{first}_NH")
             graph.output(h_NH, self.kind, ["N", size])
-            for other in range(state + 1, state + self.plan.states_per_layer):
+            for other in range(first + 1, first + self.plan.states_per_layer):
                 zero_NH = graph.node("Sub", [h_NH, h_NH], f"state_{other}_NH")
                 graph.output(zero_NH, self.kind, ["N", size])
+        if self.plan.carries_context:
+            name = f"state_{self.plan.num_states - 1}_NH"
+            if self.plan.attends:
+                self._nothing(self.memory_size, name)
+            else:
+                graph.node("Identity", [self._summary()], name)
+            graph.output(name, self.kind, ["N", self.memory_size])
+
+    def _first_output(self, layer: int, last: Factor, output: str) -> str:
+        """Add what a decoder layer starts from."""
+        name = f"initial.{layer}"
+        if not self.plan.starts_from_source:
+            return self._nothing(self.state_size(layer * self.plan.states_per_layer), output)
+        return self.graph.node("Tanh", [self.linear(name, last, f"{name}_NH")], output)
+
+    def _nothing(self, size: int, output: str) -> str:
+        """Add zeros for each sentence."""
+        graph = self.graph
+        num_sentences = graph.node("Shape", ["lengths_N"], f"{output}_num_sentences")
+        shape = [num_sentences, graph.integers(size)]
+        shape_2 = graph.node("Concat", shape, f"{output}_shape", axis=0)
+        zero = np.zeros(1, self.weights["output_bias"].dtype)
+        return graph.node("ConstantOfShape", [shape_2], output, value=zero)
+
+    @abstractmethod
+    def _summary(self) -> str:
+        """Return the last outputs of both directions, as they are."""
 
 
 class OperatorEncoder(EncoderGraph):
@@ -86,6 +116,9 @@ class OperatorEncoder(EncoderGraph):
         last_N2D = graph.node("Transpose", [last_2ND], "last_N2D", perm=[1, 0, 2])
         last_NM = graph.node("Reshape", [last_N2D, graph.integers(0, -1)], "last_NM")
         return memory_NSM, Factor(last_NM)
+
+    def _summary(self) -> str:
+        return "last_NM"
 
     def _memory(self, y_S2ND: str, below_SNM: str | None) -> str:
         """Add `memory_NSM`: what the top layer passes on.

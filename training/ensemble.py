@@ -14,7 +14,8 @@ from itertools import accumulate, pairwise
 import torch
 from torch import Tensor, nn
 
-from training.network import Memory, Network, States
+from training.decoder import Memory, States
+from training.network import Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,10 @@ class Ensemble(nn.Module):
         if len(sizes) != 1:
             raise ValueError(f"an ensemble shares a vocabulary; here are sizes {sorted(sizes)}")
         self.members = nn.ModuleList(members)
-        layers = [0, *accumulate(member.recipe.decoder_layers for member in members)]
+        states = [
+            member.recipe.decoder_layers + member.recipe.carries_context for member in members
+        ]
+        layers = [0, *accumulate(states)]
         self._layers = [slice(*bounds) for bounds in pairwise(layers)]
         self._widths = [member.recipe.embedding_size for member in members]
 

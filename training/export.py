@@ -61,6 +61,19 @@ def export(run: Run, trained: Trained, bundles: Path, console: Console) -> Bundl
             more than it may, or held-out text cannot be read. Nothing is published then.
     """
     check_version(run, bundles)
+    draft, manifest = draft_bundle(run, trained, console)
+    write_draft(draft, _measure(run, draft, manifest, console))
+    bundle = publish(draft, bundles)
+    shutil.rmtree(draft)
+    return bundle
+
+
+def draft_bundle(run: Run, trained: Trained, console: Console) -> tuple[Path, Manifest]:
+    """Write a bundle as far as it can be without measuring it; return its folder and manifest.
+
+    Raises:
+        ValueError: the graphs do not follow the network.
+    """
     draft = run.folder / "bundle.draft"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()
@@ -72,10 +85,7 @@ def export(run: Run, trained: Trained, bundles: Path, console: Console) -> Bundl
     )
     manifest = describe(run, trained, draft, graphs, parity)
     write_draft(draft, manifest)
-    write_draft(draft, _measure(run, draft, manifest, console))
-    bundle = publish(draft, bundles)
-    shutil.rmtree(draft)
-    return bundle
+    return draft, manifest
 
 
 def check_version(run: Run, bundles: Path) -> None:

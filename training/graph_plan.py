@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from training.context import ContextUse
 from training.forms import CELLS, Form, num_states
 from training.graph_cells import Cell, build_cell
 from training.graph_products import Arithmetic, Factor, Matrix
 from training.graph_writer import GraphWriter, WeightFile, WeightPart, kind_of
-from training.kinds import CellKind
+from training.kinds import AttentionKind, CellKind, ContextReaders, Summary
 
 NORMALISED = 6.0
 """Deviations from the mean within which integers hold what is normalised; beyond, they cut it off.
@@ -25,23 +26,21 @@ Weights = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(ContextUse):
     """What the weights do not say; all sizes are read off them."""
 
     cell: CellKind
-    attention: Literal["dot", "general", "additive"]
+    attention: AttentionKind
     encoder_layers: int
     decoder_layers: int
     attention_heads: int = 1
     layer_norm: bool = False
     residual: bool = False
-    context: Literal["every", "first"] = "every"
+    context: ContextReaders = "every"
     delay: int = 1
     """Steps that the cell `skip` looks back."""
-
-    def reads_context(self, layer: int) -> bool:
-        """Whether a decoder layer reads what attention, which follows layer 0, has read."""
-        return layer == 1 or (layer > 1 and self.context == "every")
+    summary: Summary = "both"
+    input_feeding: bool = False
 
     def reach(self, layer: int) -> float:
         """Return what bounds that which a layer passes on; outputs of cells are bounded by 1."""
@@ -67,7 +66,7 @@ class Plan:
     @property
     def num_states(self) -> int:
         """How many state tensors the two graphs exchange."""
-        return self.decoder_layers * self.states_per_layer
+        return self.decoder_layers * self.states_per_layer + self.carries_context
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +111,19 @@ class GraphPart:
 
     @property
     def memory_reach(self) -> float:
-        """What bounds the memory, and so the context."""
+        """What bounds the memory, and so what attention reads of it."""
         return self.plan.reach(self.plan.encoder_layers - 1)
+
+    @property
+    def context_reach(self) -> float:
+        """What bounds the context; without attention it is outputs as they are."""
+        return self.memory_reach if self.plan.attends else 1.0
 
     @property
     def key_size(self) -> int:
         """A: what a query must fit."""
+        if not self.plan.attends:
+            return 1
         if self.plan.attention == "dot":
             return self.memory_size
         return int(self.weights["keys.weight"].shape[0])
@@ -125,14 +131,20 @@ class GraphPart:
     @property
     def interface(self) -> Interface:
         """What the graphs of this network exchange."""
-        size = int(self.weights["decoder.0.hidden_weight"].shape[1])
         return Interface(
             dtype=self.weights["output_bias"].dtype,
             key_size=self.key_size,
             memory_size=self.memory_size,
-            state_sizes=(size,) * self.plan.num_states,
+            state_sizes=tuple(map(self.state_size, range(self.plan.num_states))),
             vocabulary_size=len(self.weights["output_bias"]),
         )
+
+    def state_size(self, state: int) -> int:
+        """H of a state tensor; a context that is handed on comes last."""
+        layer = state // self.plan.states_per_layer
+        if layer == self.plan.decoder_layers:
+            return self.memory_size
+        return int(self.weights[f"decoder.{layer}.hidden_weight"].shape[1])
 
     def cell(self, name: str) -> Cell:
         """Return the cell whose weights' names begin with a name."""

@@ -57,6 +57,8 @@ def plan_of_bundle(bundle: Bundle) -> Plan:
         residual=shape.residual,
         context=shape.context,
         delay=shape.delay or 1,
+        summary=shape.summary or "both",
+        input_feeding=shape.input_feeding,
     )
 
 
@@ -99,11 +101,11 @@ def _encoder_weights(plan: Plan, graph: "_Graph") -> dict[str, Array]:
     weights = {"source_embedding": graph.weight(embedded, 0)}
     for layer in range(plan.encoder_layers):
         weights |= _layer_weights(plan, graph, layer)
-    if plan.attention != "dot":
+    if plan.attention not in {"dot", "none"}:
         weights["keys.weight"] = graph.matrix("keys")
     if plan.attention == "additive":
         weights["keys.bias"] = graph.bias("keys_NSA")
-    for layer in range(plan.decoder_layers):
+    for layer in range(plan.decoder_layers if plan.starts_from_source else 0):
         name = f"initial.{layer}"
         weights |= {f"{name}.weight": graph.matrix(name), f"{name}.bias": graph.bias(f"{name}_NH")}
     return weights

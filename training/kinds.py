@@ -4,9 +4,21 @@ from typing import Literal
 
 from models.bundle import CellKind
 
-__all__ = ["AttentionKind", "CellKind", "DropoutKind", "ProtocolName", "RecurrentInit"]
+__all__ = [
+    "AttentionKind",
+    "CellKind",
+    "ContextReaders",
+    "DropoutKind",
+    "ProtocolName",
+    "RecurrentInit",
+    "Summary",
+    "TeacherForcing",
+]
 
-AttentionKind = Literal["dot", "general", "additive"]
+AttentionKind = Literal["dot", "general", "additive", "none"]
+Summary = Literal["state", "input", "both"]
+TeacherForcing = Literal["always", "linear", "exponential", "inverse_sigmoid"]
+ContextReaders = Literal["every", "first"]
 DropoutKind = Literal["locked", "independent"]
 RecurrentInit = Literal["orthogonal", "identity", "glorot"]
 ProtocolName = Literal["detok", "lc-tok"]

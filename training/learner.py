@@ -22,6 +22,7 @@ from training.optimisers import build_optimiser, clip_gradients, set_rate
 from training.precision import Precision, allow_tf32, autocast
 from training.ranks import Ranks
 from training.recipe import TrainingRecipe
+from training.schedules import teacher_share
 
 AVERAGE_WARMUP = 10.0
 """Early averages follow the weights: decay is at most (1 + step) / (10 + step)."""
@@ -126,7 +127,11 @@ class Learner:
         """Return the summed loss of a batch."""
         with autocast(self._device, self.precision):
             return self.network.loss(
-                batch, self._recipe.label_smoothing, self._recipe.r_drop, scale
+                batch,
+                self._recipe.label_smoothing,
+                self._recipe.r_drop,
+                scale,
+                teacher_share(self._recipe, self.steps),
             )
 
     def _follow(self) -> None:

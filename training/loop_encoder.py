@@ -130,13 +130,19 @@ class LoopEncoder(EncoderGraph):
             read = self.products.factor(read_SNM, self.memory_size, self.plan.reach(layer))
         return [read, Factor(self._turn(read.tensor), read.steps)]
 
+    def _summary(self) -> str:
+        last = [f"last_{way}_ND" for way in WAYS]
+        return self.graph.node("Concat", last, "summary_NM", axis=1)
+
     def _last(self, turned: Sequence[str]) -> Factor:
         """Add the last outputs of both directions, which are the first of those turned round."""
         factors = []
         for each, way in zip(turned, WAYS, strict=True):
             last_ND = self.graph.node("Gather", [each, "first"], f"last_{way}_ND")
-            factors.append(self.products.factor(last_ND, self.size))
-        return self.products.join(factors, "rounded_last_NM")
+            if self.plan.starts_from_source:
+                factors.append(self.products.factor(last_ND, self.size))
+        # Where the decoder starts from nothing, nobody multiplies them.
+        return self.products.join(factors, "rounded_last_NM") if factors else Factor("")
 
 
 def _numbered(name: str, what: str, i: int) -> str:

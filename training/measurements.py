@@ -57,7 +57,7 @@ def sweep(
     for text in dev:
         with open_for(bundle, text, REFERENCE) as translator:
             for search in searches:
-                hypotheses = _translate(translator, text, search, on_progress)
+                hypotheses = translate(translator, text, search, on_progress)
                 [bleu] = score(hypotheses, [text.references], text.target, ["bleu"])
                 total_by_search[search] += bleu.score
     rows = [
@@ -93,16 +93,17 @@ def measure(
     for text in texts:
         with open_for(bundle, text, variant, shortlist) as translator:
             for search in searches:
-                hypotheses = _translate(translator, text, search, on_progress)
+                hypotheses = translate(translator, text, search, on_progress)
                 parts = hypotheses, text.references, text.target
                 metrics = score_by(text.protocols, *parts, RESAMPLES)
                 scores += [_score(variant, text, search, metric) for metric in metrics]
     return scores
 
 
-def _translate(
+def translate(
     translator: Translator, text: HeldOut, search: Search, on_progress: OnProgress
 ) -> list[str]:
+    """Return what a model makes of the sources of a text."""
     options = TranslationOptions(
         beam=search.beam,
         length_penalty=search.length_penalty,

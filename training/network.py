@@ -6,10 +6,11 @@
                                   |                   |
                                   +--> concat <-- context --> layer 1.. -> readout -> logits
 
-The context is not fed back into layer 0, so each layer runs over the whole target in one
-fused call and attention serves all positions at once. What a layer passes on to those above and
-to the readout is told in `depth.py`; attention's query and the decoder's first state are made
-from the outputs of layer 0 and of the encoder's top layer as they are.
+The context is not fed back into layer 0, unless a recipe asks for that, so each layer runs over
+the whole target in one call and attention serves all positions at once; see `decoder.py`. What a
+layer passes on to those above and to the readout is told in `depth.py`; attention's query and the
+decoder's first state are made from the outputs of layer 0 and of the encoder's top layer as they
+are.
 
 Source: Bahdanau et al. 2015 for the encoder; Wu et al. 2016 (GNMT) as trained without
 input feeding, the context going to every upper layer, for the decoder.
@@ -21,17 +22,13 @@ import torch
 from torch import Tensor, nn
 
 from models.tokenizer import BOS, EOS, PAD
-from training.attention import attend, build_attention
-from training.cells import State, build_layer
+from training.cells import build_layer
+from training.decoder import Decoder, Memory, States
 from training.depth import pass_on
 from training.dropout import build_dropout
-from training.forms import num_states
 from training.loss import smoothed_cross_entropy
 from training.r_drop import r_drop_loss
 from training.recipe import NetworkRecipe
-
-States = tuple[State, ...]
-"""The state of each decoder layer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +42,6 @@ class Batch:
     """Places in the flattened `target_BT[:, 1:]` of the tokens that are predicted, EOS included."""
     tokens: int
     """How many are predicted in the shares of all processes together."""
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """What the encoder says of a batch of sources."""
-
-    keys_BSA: Tensor
-    memory_BSM: Tensor
-    mask_BS: Tensor
-    """True where there is a token."""
 
 
 class BidirectionalLayer(nn.Module):
@@ -101,65 +88,6 @@ class Encoder(nn.Module):
         return self.dropout(read_BSM), last_BM
 
 
-class Decoder(nn.Module):
-    """Layers over the target, with attention after the first.
-
-    The second layer and the readout always read the context, the layers between them if so told.
-    """
-
-    def __init__(self, recipe: NetworkRecipe) -> None:
-        super().__init__()
-        self.recipe = recipe
-        memory_size, size = 2 * recipe.encoder_size, recipe.decoder_size
-        inputs = [recipe.embedding_size] + [
-            size + memory_size * recipe.reads_context(layer)
-            for layer in range(1, recipe.decoder_layers)
-        ]
-        self.layers = nn.ModuleList(
-            build_layer(recipe.cell, each, size, recipe.cell_options) for each in inputs
-        )
-        self.attention = build_attention(
-            recipe.attention,
-            size,
-            memory_size,
-            heads=recipe.attention_heads,
-            size=recipe.attention_size,
-        )
-        self.start = nn.ModuleList(nn.Linear(memory_size, size) for _ in inputs)
-        self.readout = nn.Linear(size + memory_size + recipe.embedding_size, recipe.embedding_size)
-        self.dropout = build_dropout(recipe.dropout_kind, recipe.dropout_layers)
-        self.context_dropout = build_dropout(recipe.dropout_kind, recipe.dropout_context)
-        self.readout_dropout = build_dropout(recipe.dropout_kind, recipe.dropout_readout)
-        self.state_size = num_states(recipe.cell, recipe.cell_options.delay)
-
-    def first_state(self, last_BM: Tensor) -> States:
-        """Return the state before BOS: h from the encoder's last outputs, all else zero."""
-        hidden = [torch.tanh(start(last_BM)) for start in self.start]
-        return tuple(
-            (h_BH, *(torch.zeros_like(h_BH) for _ in range(self.state_size - 1))) for h_BH in hidden
-        )
-
-    def forward(
-        self, x_BTE: Tensor, memory: Memory, states: States
-    ) -> tuple[Tensor, Tensor, States]:
-        """Return `readout_BTE`, the attention's `weights_BTS` and the states after the last."""
-        after: list[State] = []
-        out_BTH, state = self.layers[0](x_BTE, states[0])
-        after.append(state)
-        scores_BJTS = self.attention.scores(out_BTH, memory.keys_BSA)
-        context_BTM, weights_BTS = attend(scores_BJTS, memory.memory_BSM, memory.mask_BS)
-        context_BTM = self.context_dropout(context_BTM)
-        sum_BTH, read_BTH = pass_on(self.recipe, out_BTH, None)
-        for i, (layer, before) in enumerate(zip(self.layers[1:], states[1:], strict=True), 1):
-            read = [read_BTH, context_BTM] if self.recipe.reads_context(i) else [read_BTH]
-            out_BTH, state = layer(self.dropout(torch.cat(read, -1)), before)
-            after.append(state)
-            sum_BTH, read_BTH = pass_on(self.recipe, out_BTH, sum_BTH)
-        joined = self.readout_dropout(torch.cat([read_BTH, context_BTM, x_BTE], -1))
-        readout_BTE = torch.tanh(self.readout(joined))
-        return self.readout_dropout(readout_BTE), weights_BTS, tuple(after)
-
-
 class Network(nn.Module):
     """A translator with its vocabulary tables."""
 
@@ -195,7 +123,7 @@ class Network(nn.Module):
         memory_BSM, last_BM = self.encoder(x_BSE, lengths_B)
         position_S = torch.arange(source_BS.shape[1], device=source_BS.device)
         mask_BS = position_S < lengths_B[:, None]
-        keys_BSA = self.decoder.attention.project(memory_BSM)
+        keys_BSA = self.decoder.project(memory_BSM)
         return Memory(keys_BSA, memory_BSM, mask_BS), self.decoder.first_state(last_BM)
 
     def decode(
@@ -216,12 +144,14 @@ class Network(nn.Module):
         smoothing: float,
         r_drop: float = 0.0,
         scale: Tensor | None = None,
+        teacher: float = 1.0,
     ) -> Tensor:
         """Return the summed loss over the targets' tokens, in nats; padding counts nothing.
 
         Args:
             r_drop: how much the disagreement of two passes weighs; 0 makes one pass only.
             scale: what the loss will be multiplied with before `backward`; see `loss.py`.
+            teacher: share of the tokens that the decoder is told; the others it guesses.
         """
         targets_N = batch.target_BT[:, 1:].flatten().index_select(0, batch.predicted_N)
         weights = self.output.weight, self.output.bias
@@ -234,15 +164,35 @@ class Network(nn.Module):
             ).chunk(2)
             readout_2NE = torch.stack([_take_rows(each, batch.predicted_N) for each in passes])
             return r_drop_loss(readout_2NE, *weights, targets_N, smoothing, r_drop, scale=scale)
-        readout_BTE = self._readouts(batch.source_BS, batch.lengths_B, batch.target_BT)
+        readout_BTE = self._readouts(batch.source_BS, batch.lengths_B, batch.target_BT, teacher)
         readout_NE = _take_rows(readout_BTE, batch.predicted_N)
         return smoothed_cross_entropy(readout_NE, *weights, targets_N, smoothing, scale)
 
-    def _readouts(self, source_BS: Tensor, lengths_B: Tensor, target_BT: Tensor) -> Tensor:
+    def _readouts(
+        self, source_BS: Tensor, lengths_B: Tensor, target_BT: Tensor, teacher: float = 1.0
+    ) -> Tensor:
         """Return `readout_BTE` of what precedes each token of the targets but BOS."""
         memory, states = self.encode(source_BS, lengths_B)
-        readout_BTE, _, _ = self.decode(target_BT[:, :-1], memory, states)
+        told_BT = target_BT[:, :-1]
+        if teacher < 1:
+            told_BT = self._guess(told_BT, memory, states, teacher)
+        readout_BTE, _, _ = self.decode(told_BT, memory, states)
         return readout_BTE
+
+    @torch.no_grad()
+    def _guess(self, told_BT: Tensor, memory: Memory, states: States, teacher: float) -> Tensor:
+        """Put the likeliest token where a target's is not told; BOS always is.
+
+        Which tokens is drawn for each. A guess is made by what really came before, all in one
+        pass, not by other guesses: so training stays two calls of the fused kernels.
+
+        Source: Bengio et al. 2015, "Scheduled Sampling", section 2.4, by argmax; Mihaylova &
+        Martins 2019, "Scheduled Sampling for Transformers", section 3.2, for the two passes.
+        """
+        readout_BTE, _, _ = self.decode(told_BT, memory, states)
+        guess_BT = self.output(readout_BTE[:, :-1]).argmax(-1)
+        is_told_BT = torch.rand(guess_BT.shape, device=told_BT.device) < teacher
+        return torch.cat([told_BT[:, :1], torch.where(is_told_BT, told_BT[:, 1:], guess_BT)], 1)
 
     @torch.no_grad()
     def translate(self, source_BS: Tensor, lengths_B: Tensor, max_tokens: int) -> list[list[int]]:

@@ -12,11 +12,20 @@ from models.bundle import VariantName
 from models.casing import Case
 from models.normalisation import Normalisation
 from models.tokenizer import TokenizerKind
-from training.forms import CELLS, CellOptions
-from training.kinds import AttentionKind, CellKind, DropoutKind, RecurrentInit
+from training.forms import CELLS
+from training.kinds import TeacherForcing
+from training.network_recipe import NetworkRecipe, Probability
 from training.text_recipe import CorpusRecipe, Section
 
-Probability = Annotated[float, Field(ge=0, lt=1)]
+__all__ = [
+    "DistillationRecipe",
+    "ExportRecipe",
+    "NetworkRecipe",
+    "Recipe",
+    "ShortlistRecipe",
+    "TokenizerRecipe",
+    "TrainingRecipe",
+]
 
 
 class TokenizerRecipe(Section):
@@ -43,112 +52,6 @@ class TokenizerRecipe(Section):
             )
         if self.case == "inline" and self.kind == "word":
             raise ValueError("tokenizer.case inline needs a kind that has pieces of words")
-        return self
-
-
-class NetworkRecipe(Section):
-    """Sizes and regularisation of the network."""
-
-    cell: CellKind
-    attention: AttentionKind
-    attention_heads: int = Field(default=1, ge=1)
-    """How many attend at once, each with weights of its own, to a share of the memory's units."""
-    attention_size: int | None = Field(default=None, ge=1)
-    """Of the space in which additive attention compares; left out, that of the decoder."""
-    embedding_size: int = Field(ge=1)
-    encoder_layers: int = Field(ge=1)
-    encoder_size: int = Field(ge=1)
-    """Units of each direction."""
-    decoder_layers: int = Field(ge=1)
-    decoder_size: int = Field(ge=1)
-    tying: Literal["all", "decoder", "none"]
-    """One table for source, target and output; for target and output; or none shared."""
-    dropout_embedding: Probability = 0.0
-    dropout_layers: Probability = 0.0
-    """Along depth only, never along time (Zaremba et al. 2014)."""
-    dropout_context: Probability = 0.0
-    """Of what attention has read, for all who read it, besides their own dropout."""
-    dropout_readout: Probability = 0.0
-    dropout_kind: DropoutKind = "locked"
-    """Whether units are dropped at all positions of a sentence or at each for itself."""
-    word_dropout: Probability = 0.0
-    """Share of tokens, of both sides, that the network is not shown."""
-    weight_drop: Probability = 0.0
-    """Share of the recurrent weights that a batch is computed without."""
-    forget_bias: float | None = None
-    """Of an LSTM's forget gate at first; left out, 1."""
-    recurrent_init: RecurrentInit = "orthogonal"
-    """What the recurrent weights of each gate start as."""
-    recurrent_gain: float = Field(default=1.0, gt=0)
-    """What they are multiplied with at first."""
-    time_scale: float | None = Field(default=None, ge=2)
-    """Steps that the slowest leaky unit remembers at first, the fastest 2; left out, 32."""
-    leak: Literal["learned", "fixed"] | None = None
-    """Whether leaky units learn how much they keep; left out, they do."""
-    delay: int | None = Field(default=None, ge=2)
-    """Steps that `skip` looks back besides one."""
-    gradient_steps: int | None = Field(default=None, ge=1)
-    """Steps along time after which the gradient is cut off; left out, it goes all the way."""
-    layer_norm: bool = False
-    """Normalise what each recurrent layer passes on, the memory included; never in the cell."""
-    residual: bool = False
-    """Add to the outputs of each layer, from the second up, those of the layer below."""
-    context: Literal["every", "first"] = "every"
-    """Which decoder layers above the first read the context; the readout always does."""
-
-    def reads_context(self, layer: int) -> bool:
-        """Whether a decoder layer reads what attention, which follows layer 0, has read."""
-        return layer == 1 or (layer > 1 and self.context == "every")
-
-    @property
-    def cell_options(self) -> CellOptions:
-        """How layers of its cell are made."""
-        return CellOptions(
-            weight_drop=self.weight_drop,
-            forget_bias=1.0 if self.forget_bias is None else self.forget_bias,
-            recurrent_init=self.recurrent_init,
-            recurrent_gain=self.recurrent_gain,
-            time_scale=self.time_scale or 32.0,
-            leak=self.leak or "learned",
-            delay=self.delay or 1,
-            gradient_steps=self.gradient_steps,
-        )
-
-    @model_validator(mode="after")
-    def _cell_has_what_is_its_own(self) -> Self:
-        cell = CELLS[self.cell]
-        owners = {
-            "forget_bias": cell.forget is not None,
-            "time_scale": "leak" in cell.gates,
-            "leak": "leak" in cell.gates,
-            "delay": cell.form.is_delayed,
-        }
-        for name, is_its_own in owners.items():
-            if getattr(self, name) is not None and not is_its_own:
-                raise ValueError(f"network.{name} means nothing to cell {self.cell}")
-        if cell.form.is_delayed and self.delay is None:
-            raise ValueError(f"network.cell {self.cell} needs network.delay, 2 or more")
-        return self
-
-    @model_validator(mode="after")
-    def _attention_size_has_a_use(self) -> Self:
-        if self.attention_size is not None and self.attention != "additive":
-            raise ValueError(
-                f"network.attention_size is for additive attention: {self.attention} compares "
-                "the decoder's output as it is"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _heads_have_equal_shares(self) -> Self:
-        compared = "decoder_size" if self.attention_size is None else "attention_size"
-        for name in ("encoder_size", compared):
-            size = getattr(self, name)
-            if size % self.attention_heads:
-                raise ValueError(
-                    f"network.attention_heads {self.attention_heads} cannot share {name} {size} "
-                    "evenly"
-                )
         return self
 
 
@@ -182,6 +85,13 @@ class TrainingRecipe(Section):
     """Of the whole gradient, after `clip_value`."""
     clip_value: float | None = Field(default=None, gt=0)
     """Of each number of the gradient."""
+    teacher: TeacherForcing = "always"
+    """How the share of target tokens falls that the decoder is told in training; the others it
+    guesses itself; see `schedules.py`."""
+    teacher_steps: int | None = Field(default=None, ge=1)
+    """Over which it falls."""
+    teacher_least: Probability = 0.0
+    """The share below which it does not fall."""
     label_smoothing: Probability = 0.0
     r_drop: float = Field(default=0.0, ge=0)
     """How much it weighs that two passes under different dropout disagree; 0 makes one pass."""
@@ -239,6 +149,23 @@ class TrainingRecipe(Section):
             raise ValueError(
                 f"training.plateau_patience {self.plateau_patience} must be below patience "
                 f"{self.patience}, or training ends before the rate falls"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_what_its_teacher_needs(self) -> Self:
+        if (self.teacher == "always") != (self.teacher_steps is None):
+            raise ValueError(
+                "training.teacher_steps belongs to a training.teacher whose share falls: "
+                f"{self.teacher} and {self.teacher_steps}"
+            )
+        if self.teacher != "always" and self.r_drop:
+            raise ValueError(
+                "training.r_drop compares passes that are told the same: teacher always"
+            )
+        if self.teacher == "always" and self.teacher_least:
+            raise ValueError(
+                "training.teacher_least belongs to a training.teacher whose share falls"
             )
         return self
 

@@ -1,4 +1,4 @@
-"""The learning rate of each step.
+"""The learning rate of each step, and how much the decoder is told of its targets.
 
 All schedules rise linearly for `warmup_steps`; then
 
@@ -9,10 +9,19 @@ All schedules rise linearly for `warmup_steps`; then
                    validations without a better dev BLEU; the trainer then goes back to the best
                    checkpoint
 
+Scheduled sampling lets the share of target tokens that the decoder is told fall from 1, over
+`teacher_steps` steps k, to `teacher_least` at the least; after i steps it is
+
+    linear            1 - i / k
+    exponential       exp(-i / k)
+    inverse_sigmoid   k / (k + exp(i / k))
+
 Source: Haegele et al. 2024, "Scaling Laws and Compute-Optimal Training Beyond Fixed Training
 Durations", section 3; Vaswani et al. 2017, equation 3; Loshchilov & Hutter 2017, "SGDR", equation
 5, without restarts; Denkowski & Neubig 2017, "Stronger Baselines for Trustable Results in Neural
-Machine Translation", on annealing: lower the rate and go on from the best point.
+Machine Translation", on annealing: lower the rate and go on from the best point. Bengio et al.
+2015, "Scheduled Sampling for Sequence Prediction with Recurrent Neural Networks", section 2.4, for
+the share of the teacher.
 """
 
 import math
@@ -44,3 +53,20 @@ def learning_rate(recipe: TrainingRecipe, step: int, cuts: int = 0) -> float:
     if recipe.plateau_factor is not None:
         share *= recipe.plateau_factor**cuts
     return recipe.learning_rate * share
+
+
+def teacher_share(recipe: TrainingRecipe, step: int) -> float:
+    """Return the share of target tokens that the decoder is told in the step after `step` steps."""
+    if recipe.teacher_steps is None:
+        return 1.0
+    done = step / recipe.teacher_steps
+    share = 1.0
+    match recipe.teacher:
+        case "linear":
+            share = 1 - done
+        case "exponential":
+            share = math.exp(-done)
+        case "inverse_sigmoid":
+            # k / (k + exp(i / k)), in which nothing can overflow
+            share = 1 / (1 + math.exp(min(done, 700.0)) / recipe.teacher_steps)
+    return max(recipe.teacher_least, share)

@@ -39,35 +39,61 @@ class StepGraph(GraphPart):
     def build(self) -> GraphWriter:
         """Return the finished graph, ready to be written."""
         graph, products = self.graph, self.products
+        self._declared: set[str] = set()
         tokens_NK = graph.input("tokens_NK", INT64, ["N", "K"])
         graph.input("parents_NK", INT64, ["N", "K"])
         graph.input("candidates", INT64, [1])
         embedded = self.look_up("target_embedding", tokens_NK, "embedded_NKE")
-        h_NKH = self._layer(0, embedded)
-        context_NKM = self._attend(self._query(h_NKH))
-        context = products.factor(context_NKM, self.memory_size, self.memory_reach)
+        before_NKM, x = self._handed_on(embedded)
+        h_NKH = self._layer(0, x)
+        context = self._context(h_NKH, before_NKM)
         total_NKH, top = self._pass_on(0, h_NKH, None)
         for layer in range(1, self.plan.decoder_layers):
             if self.plan.reads_context(layer):
-                top = products.join([top, context], f"x{layer}_NKI")
+                top = products.join([top, *context], f"x{layer}_NKI")
             h_NKH = self._layer(layer, top)
             total_NKH, top = self._pass_on(layer, h_NKH, total_NKH)
-        self._choose(self._score([top, context, embedded]))
+        self._choose(self._score([top, *context, embedded]))
         graph.output("scores_NKC", FLOAT, ["N", "K", "C"])
         graph.output("tokens_NKC", INT64, ["N", "K", "C"])
         graph.output("attention_NKS", self.kind, ["N", "K", "S"])
         for i in range(self.plan.num_states):
-            graph.output(f"next_state_{i}_NKH", self.kind, ["N", "K", self.size])
+            graph.output(f"next_state_{i}_NKH", self.kind, ["N", "K", self.state_size(i)])
         return graph
+
+    def _handed_on(self, embedded: Factor) -> tuple[str | None, Factor]:
+        """Return the context that is handed on, if one is, and what layer 0 reads."""
+        if not self.plan.carries_context:
+            return None, embedded
+        # It is read first, but is the last of the states, by whose order they are told apart.
+        for state in range(self.plan.num_states):
+            self._declare(state)
+        context_NKM = self._parents(self.plan.num_states - 1)
+        context = self.products.factor(context_NKM, self.memory_size, self.context_reach)
+        return context_NKM, self.products.join([embedded, context], "x0_NKI")
+
+    def _context(self, h_NKH: str, before_NKM: str | None) -> list[Factor]:
+        """Return what is read of the source, if anything is, and hand it on."""
+        if self.plan.attends:
+            context_NKM: str | None = self._attend(self._query(h_NKH))
+        else:
+            self._attend_to_all()
+            context_NKM = before_NKM
+        if context_NKM is None:
+            return []
+        if self.plan.carries_context:
+            after = f"next_state_{self.plan.num_states - 1}_NKH"
+            self.graph.node("Identity", [context_NKM], after)
+        return [self.products.factor(context_NKM, self.memory_size, self.context_reach)]
 
     def _layer(self, layer: int, x: Factor) -> str:
         """Add a layer's step; return its output, `next_state_...`."""
         cell = self.cell(f"decoder.{layer}")
         first = layer * self.plan.states_per_layer
-        names = [f"state_{first + i}" for i in range(self.plan.states_per_layer)]
-        before = [self._parents(name) for name in names]
+        states = range(first, first + self.plan.states_per_layer)
+        before = [self._parents(state) for state in states]
         h = self.products.factor(before[0], self.size)
-        outputs = [f"next_{name}_NKH" for name in names]
+        outputs = [f"next_state_{state}_NKH" for state in states]
         cell.step(self.products, x, h, [before[i] for i in cell.carries], outputs)
         return outputs[0]
 
@@ -82,15 +108,37 @@ class StepGraph(GraphPart):
             return self.products.factor(h_NKH, self.size)
         return Factor(h_NKH)
 
-    def _parents(self, name: str) -> str:
-        state_PH = self.graph.input(f"{name}_PH", self.kind, ["P", self.size])
-        return self.graph.node("Gather", [state_PH, "parents_NK"], f"parent_{name}_NKH")
+    def _parents(self, state: int) -> str:
+        return self.graph.node(
+            "Gather", [self._declare(state), "parents_NK"], f"parent_state_{state}_NKH"
+        )
 
-    def _attend(self, query: Factor) -> str:
+    def _declare(self, state: int) -> str:
+        """Declare a state as an input, once."""
+        name = f"state_{state}_PH"
+        if name not in self._declared:
+            self._declared.add(name)
+            self.graph.input(name, self.kind, ["P", self.state_size(state)])
+        return name
+
+    def _memory(self) -> tuple[str, str, str]:
+        """Declare what attention reads: keys, memory and mask."""
         graph = self.graph
         keys_NAS = graph.input("keys_NAS", self.kind, ["N", self.key_size, "S"])
         memory_NSM = graph.input("memory_NSM", self.kind, ["N", "S", self.memory_size])
-        mask_NS = graph.input("mask_NS", self.kind, ["N", "S"])
+        return keys_NAS, memory_NSM, graph.input("mask_NS", self.kind, ["N", "S"])
+
+    def _attend_to_all(self) -> None:
+        """Add equal weights for all tokens, for who reads along: there is no attention."""
+        graph, (*_, mask_NS) = self.graph, self._memory()
+        mask_N1S = graph.node("Unsqueeze", [mask_NS, graph.integers(1)], "mask_N1S")
+        weights_N1S = graph.node("Softmax", [mask_N1S], "weights_N1S", axis=2)
+        rows = graph.node("Shape", ["tokens_NK"], "num_rows")
+        shape = graph.node("Concat", [rows, graph.integers(1)], "attention_shape", axis=0)
+        graph.node("Expand", [weights_N1S, shape], "attention_NKS")
+
+    def _attend(self, query: Factor) -> str:
+        graph, (keys_NAS, memory_NSM, mask_NS) = self.graph, self._memory()
         if self.plan.attention_heads > 1:
             weights_NKJS = self._weigh_by_heads(self._compare_by_heads(query, keys_NAS), mask_NS)
             return self._read_shares(weights_NKJS, memory_NSM)

@@ -60,8 +60,10 @@ def list_signatures(results: Iterable[Result]) -> list[str]:
 
 def tabulate_ablation(result: AblationResult) -> Table:
     """Return one row for each of an ablation that was trained."""
-    figures = "dev BLEU", "beside the base", "tokens/s", "minutes"
-    rows = [_ablation_row(row, result.base) for row in result.rows]
+    figures = ["dev BLEU", "beside the base", "tokens/s", "minutes"]
+    if _is_timed(result):
+        figures += ["tokens/s, one core", "sentences/s, one core"]
+    rows = [_ablation_row(row, result) for row in result.rows]
     header = ("row", *figures, "parameters", "what changes", "why")
     return Table(header, rows, 1 + len(figures))
 
@@ -102,6 +104,11 @@ def describe_ablation(result: AblationResult) -> str:
         f"BLEU on {result.dev}, greedy, best checkpoint, {', '.join(signatures)}",
         f"on {'; '.join(machines)}",
     ]
+    if _is_timed(result):
+        said.append(
+            "of one core in processor time: target tokens learnt from, sentences of dev translated "
+            "greedily by the fp32 graphs in the service's engine, after the gate of their parity"
+        )
     if jobs > 1:
         said.append(f"{jobs} trainings at a time, which share its speed")
     return f"{'; '.join(said)}."
@@ -183,10 +190,11 @@ def _training(repetition: Repetition) -> str:
     return f"{repetition.minutes:.0f} minutes on {repetition.machine}"
 
 
-def _ablation_row(row: RowResult, base: float | None) -> tuple[str, ...]:
-    trials = row.trials
+def _ablation_row(row: RowResult, result: AblationResult) -> tuple[str, ...]:
+    trials, base = row.trials, result.base
     if not row.bleus:
-        return (row.name, f"failed: {row.failures[0]}", *[""] * 4, row.changes, row.reason)
+        empty = [""] * (6 if _is_timed(result) else 4)
+        return (row.name, f"failed: {row.failures[0]}", *empty, row.changes, row.reason)
     bleu = statistics.fmean(row.bleus)
     spread = f" (sd {_deviation(row.bleus):.2f})" if len(row.bleus) > 1 else ""
     failed = f"; {len(row.failures)} failed" if row.failures else ""
@@ -197,9 +205,25 @@ def _ablation_row(row: RowResult, base: float | None) -> tuple[str, ...]:
         beside,
         f"{statistics.fmean(trial.tokens_per_second for trial in trials):,.0f}",
         f"{statistics.fmean(trial.minutes for trial in trials):.1f}",
+        *(_speeds(row) if _is_timed(result) else ()),
         f"{trials[0].parameters:,}",
         row.changes,
         row.reason,
+    )
+
+
+def _is_timed(result: AblationResult) -> bool:
+    return any(trial.speeds is not None for row in result.rows for trial in row.trials)
+
+
+def _speeds(row: RowResult) -> tuple[str, str]:
+    """Return how many tokens a core learns from, and how many sentences it translates."""
+    speeds = [trial.speeds for trial in row.trials if trial.speeds is not None]
+    if not speeds:
+        return "", ""
+    return (
+        f"{statistics.fmean(each.trained_tokens for each in speeds):,.0f}",
+        f"{statistics.fmean(each.translated_sentences for each in speeds):,.0f}",
     )
 
 

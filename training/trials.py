@@ -22,6 +22,7 @@ from training.corpus import load_dev
 from training.evaluate import validate
 from training.prepare import Prepared, prepare
 from training.run import Run
+from training.speeds import take_speeds
 from training.trainer import Trainer, load_best
 
 RECIPE = "recipe.toml"
@@ -91,6 +92,7 @@ def train_trial(trial: Trial, budget: Budget, jobs: int, machine: str) -> TrialR
         minutes=round(trainer.position.seconds / 60, 1),
         tokens_per_second=_speed(trial.run),
         parameters=trainer.network.num_parameters,
+        speeds=take_speeds(trial.run) if trial.is_timed and not failure else None,
         machine=machine,
         jobs=jobs,
     )

@@ -99,6 +99,8 @@ def plan_of(recipe: NetworkRecipe) -> Plan:
         residual=recipe.residual,
         context=recipe.context,
         delay=recipe.delay or 1,
+        summary=recipe.summary,
+        input_feeding=recipe.input_feeding,
     )
 
 

@@ -89,6 +89,24 @@ def test_row_differs_from_the_base_in_what_it_names(open_toy):
     assert lstm.corpus == base.corpus
 
 
+def test_timed_row_is_exported_and_timed_and_leaves_no_bundle(open_toy, toy):
+    ablation = open_toy(seeds="speeds = true\n")
+
+    [result] = train(ablation, ["lstm"])
+
+    assert read_result(next(t for t in ablation.trials if t.row == "lstm")) == result
+    assert result.speeds.trained_tokens > 0
+    assert result.speeds.translated_sentences > 0
+    assert 0 < result.speeds.max_logit_difference < 1e-3
+    assert [*toy.runs.rglob("bundle.draft")] == []
+
+
+def test_rows_are_not_timed_unless_told(open_toy):
+    [result] = train(open_toy(), ["lstm"])
+
+    assert result.speeds is None
+
+
 def test_recipes_of_rows_are_written_whole(open_toy, toy):
     ablation = open_toy()
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.training.tiny_graphs import (
+    CONTEXTS,
     DEEP_PLANS,
     TINY,
     Graphs,
@@ -25,6 +26,7 @@ TEAMS = {
     "alike": [(GRU, TINY), (GRU, TINY)],
     "of deep and plain ones": [(DEEP_PLANS[-1], TINY), (DEEP_PLANS[-2], TINY), (GRU, TINY)],
     "of two kinds": [(GRU, TINY), (HEADED, replace(TINY, D=6, H=7, A=4, E=5))],
+    "that hand contexts on": [(CONTEXTS[2], TINY), (CONTEXTS[5], TINY), (GRU, TINY)],
     "of three": [
         (HEADED, replace(TINY, A=8)),
         (replace(LSTM, attention_heads=4), replace(TINY, A=8)),

@@ -84,6 +84,20 @@ def check_round_trip(network, folder):
         np.testing.assert_array_equal(read[name], values, err_msg=name)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"attention": "none", "summary": "state"},
+        {"attention": "none", "summary": "input", "cell": "skip", "delay": 2},
+        {"attention": "none", "summary": "both", "cell": "lstm"},
+        {"attention": "additive", "input_feeding": True},
+    ],
+    ids=lambda changes: "-".join(map(str, changes.values())),
+)
+def test_weights_of_every_use_of_the_source_come_back(changes, tmp_path):
+    check_round_trip(make_network(layers=2, **changes), tmp_path)
+
+
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("cell", CELLS)
 def test_weights_of_every_cell_come_back_and_make_the_same_network(cell, layers, tmp_path):

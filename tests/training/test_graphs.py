@@ -7,6 +7,7 @@ import onnx
 import pytest
 
 from tests.training.tiny_graphs import (
+    CONTEXTS,
     DEEP_PLANS,
     FORMED,
     LENGTHS,
@@ -33,7 +34,7 @@ ALL = pytest.mark.parametrize(
     ("precision", "plan"),
     [
         (precision, plan)
-        for precision, plan in product(TOLERANCES, PLANS + DEEP_PLANS + FORMED)
+        for precision, plan in product(TOLERANCES, PLANS + DEEP_PLANS + FORMED + CONTEXTS)
         if precision != "int8" or plan.form.is_bounded
         if precision != "fp16" or plan.form.runs_on_gpu
     ],
@@ -113,15 +114,25 @@ class Equations:
             total, xs = self.pass_on(np.concatenate([forward, backward], axis=1), total)
         memory, last = xs, np.concatenate([forward[-1], backward[0]])
         keys = memory @ w["keys.weight"].T if "keys.weight" in w else memory
+        if not self.plan.attends:
+            keys = memory[:, :1]  # nobody compares them
         states = []
         for layer in range(self.plan.decoder_layers):
-            h = np.tanh(w[f"initial.{layer}.weight"] @ last + w[f"initial.{layer}.bias"])
+            h = np.zeros(len(w[f"decoder.{layer}.hidden_weight"].T))
+            if self.plan.starts_from_source:
+                h = np.tanh(w[f"initial.{layer}.weight"] @ last + w[f"initial.{layer}.bias"])
             states += [h, *([np.zeros_like(h)] * (self.plan.states_per_layer - 1))]
+        if self.plan.input_feeding:
+            states.append(np.zeros_like(last))
+        elif not self.plan.attends and self.plan.summary != "state":
+            states.append(last)
         return keys + w.get("keys.bias", 0.0), memory, states
 
     def attend(self, query, keys, memory):
         """Return the mean of the heads' weights and the context."""
         w, compared, weights, context = self.weights, np.arange(keys.shape[1]), [], np.empty(2 * D)
+        if not self.plan.attends:
+            return np.full(len(memory), 1 / len(memory)), None
         for head in range(self.plan.attention_heads):
             # an equal share of each direction; of what is compared, one behind the other
             read = np.nonzero(np.arange(2 * D) % D * self.plan.attention_heads // D == head)[0]
@@ -140,17 +151,21 @@ class Equations:
         """Return log-probabilities of all tokens, attention and the states after `token`."""
         w, each = self.weights, self.plan.states_per_layer
         embedded = w["target_embedding"][token]
-        after = [*self.cell("decoder.0", embedded, states[:each])]
+        handed_on = states[self.plan.decoder_layers * each :]
+        x = np.concatenate([embedded, *handed_on])
+        after = [*self.cell("decoder.0", x, states[:each])]
         attention, context = self.attend(after[0], keys, memory)
+        read = handed_on if context is None else [context]
         total, top = self.pass_on(after[0], 0.0)
         for layer in range(1, self.plan.decoder_layers):
             mine = states[layer * each : (layer + 1) * each]
             reads = layer == 1 or self.plan.context == "every"
-            x = np.concatenate([top, context]) if reads else top
+            x = np.concatenate([top, *read]) if reads else top
             new = self.cell(f"decoder.{layer}", x, mine)
             after = [*after, *new]
             total, top = self.pass_on(new[0], total)
-        features = np.concatenate([top, context, embedded])
+        after += read if handed_on else []
+        features = np.concatenate([top, *read, embedded])
         readout = np.tanh(w["readout.weight"] @ features + w["readout.bias"])
         logits = w["output_embedding"] @ readout + w["output_bias"]
         return logits - np.log(np.exp(logits).sum()), attention, after
@@ -177,7 +192,8 @@ def test_encoder_computes_the_equations_for_every_sentence_of_a_ragged_batch(
         expected = Equations(plan, weights).encode(source_NS[n, :length])
         assert_close(keys[n, :, :length].T, expected[0], tolerance)
         assert_close(memory[n, :length], expected[1], tolerance)
-        assert_close([state[n] for state in states], expected[2], tolerance)
+        for state, wanted in zip(states, expected[2], strict=True):
+            assert_close(state[n], wanted, tolerance)
 
 
 @ALL
@@ -208,7 +224,8 @@ def test_step_computes_the_equations_for_rows_in_any_order(precision, plan, tmp_
         for row_S, (_, weights_S, _) in zip(attention_BS, expected, strict=True):
             assert_close(row_S[: len(weights_S)], weights_S, tolerance)
             assert not row_S[len(weights_S) :].any()
-        assert_close(np.stack(states, axis=1), known, tolerance)
+        for state_BH, wanted in zip(states, zip(*known, strict=True), strict=True):
+            assert_close(state_BH, np.array(wanted), tolerance)
 
 
 def test_candidates_come_best_first_and_as_many_as_asked(tmp_path):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.training.tiny_graphs import (
+    CONTEXTS,
     DEEP_PLANS,
     FORMED,
     HEADED,
@@ -73,7 +74,7 @@ def assert_same_bits(ones, others):
 @BOTH
 @pytest.mark.parametrize(
     ("plan", "sizes"),
-    [(plan, WIDE) for plan in SINGLE[::2] + HEADED + DEEP_PLANS + FORMED[1::2]]
+    [(plan, WIDE) for plan in SINGLE[::2] + HEADED + DEEP_PLANS + FORMED[1::2] + CONTEXTS]
     + [(plan, WIDEST) for plan in HEADED[1:]],
     ids=lambda value: plan_name(value) if isinstance(value, Plan) else f"A{value.A}",
 )

@@ -47,6 +47,12 @@ EVERY_KIND = [
 ] + [{"attention": attention, "attention_heads": 2} for attention in ATTENTIONS]
 EVERY_KIND += [{"cell": cell, **own_options(cell)} for cell in CELLS if cell not in {"gru", "lstm"}]
 EVERY_KIND.append({"attention": "additive", "attention_heads": 2, "attention_size": 10})
+SUMMARIES = [{"attention": "none", "summary": each} for each in ("state", "input", "both")]
+EVERY_KIND += SUMMARIES
+EVERY_KIND += [
+    {"cell": cell, "attention": "additive", "input_feeding": True, **own_options(cell)}
+    for cell in CELLS
+]
 EVERY_DEPTH = [{}, *({name: each} for name, each in DEEP.items()), DEEP]
 
 
@@ -97,6 +103,149 @@ def test_what_lies_in_the_padding_changes_nothing():
         network.logits(littered_BS, lengths_B, target_BT),
         network.logits(source_BS, lengths_B, target_BT),
     )
+
+
+def decode_in_pieces(network, source_BS, lengths_B, target_BT):
+    memory, states = network.encode(source_BS, lengths_B)
+    readouts = []
+    for token_B1 in target_BT.split(1, 1):
+        readout_B1E, _, states = network.decode(token_B1, memory, states)
+        readouts.append(readout_B1E)
+    return network.output(torch.cat(readouts, 1))
+
+
+@pytest.mark.parametrize("kind", EVERY_KIND)
+def test_target_read_token_by_token_is_the_target_read_at_once(kind):
+    network = make_network(**kind)
+    batch = *pad(SOURCES, CPU), pad(TARGETS, CPU)[0]
+
+    torch.testing.assert_close(decode_in_pieces(network, *batch), network.logits(*batch))
+
+
+@pytest.mark.parametrize("kind", [*SUMMARIES, {"input_feeding": True}])
+def test_whatever_is_known_of_the_source_changes_what_is_said(kind):
+    network = make_network(**kind)
+    target_BT, _ = pad([TARGETS[1]], CPU)
+
+    one, other = (network.logits(*pad([source], CPU), target_BT) for source in SOURCES[:2])
+
+    # the summary as first state, too, is known at the first position already
+    assert not torch.isclose(one[0, 0], other[0, 0]).any()
+
+
+def test_fed_layer_reads_what_attention_read_at_the_position_before():
+    network = make_network(input_feeding=True)
+    layer, read = network.decoder.layers[0], []
+    run = layer.begin()
+    layer.begin = lambda: (
+        lambda x, state: (read.append(x[:, 0, SIZES["embedding_size"] :]), run(x, state))[1]
+    )
+    memory, states = network.encode(*pad(SOURCES[:1], CPU))
+
+    _, weights_BTS, after = network.decode(torch.tensor([TARGETS[1]]), memory, states)
+
+    expected_BTM = weights_BTS @ memory.memory_BSM
+    assert not read[0].any()
+    torch.testing.assert_close(torch.stack(read[1:], 1), expected_BTM[:, :-1])
+    torch.testing.assert_close(after[-1][0], expected_BTM[:, -1])
+
+
+@pytest.mark.parametrize(
+    ("summary", "starts", "reads"), [("state", 1, 0), ("input", 0, 1), ("both", 1, 1)]
+)
+def test_without_attention_the_summary_goes_where_it_is_told(summary, starts, reads):
+    network = make_network(attention="none", summary=summary)
+    *_, states = network.encode(*pad(SOURCES, CPU))
+
+    # embedding 6, hidden 8, summary 8
+    inputs = [layer.rnn.weight_ih_l0.shape[1] for layer in network.decoder.layers]
+    assert inputs == [6 + 8 * reads, 8 + 8 * reads]
+    assert network.decoder.readout.in_features == 8 + 6 + 8 * reads
+    assert [bool(state[0].any()) for state in states] == [bool(starts)] * 2 + [True] * reads
+
+
+def test_without_attention_all_tokens_weigh_the_same():
+    network = make_network(attention="none")
+    source_BS, lengths_B = pad(SOURCES, CPU)
+
+    _, weights_BTS, _ = network.decode(pad(TARGETS, CPU)[0], *network.encode(source_BS, lengths_B))
+
+    for row, source in enumerate(SOURCES):
+        length = len(source)
+        assert weights_BTS[row, 0].tolist() == pytest.approx(
+            [1 / length] * length + [0] * (5 - length)
+        )
+
+
+@pytest.mark.parametrize("kind", [{"input_feeding": True}, {"attention": "none"}])
+def test_gradient_that_is_cut_along_time_changes_nothing_that_is_said(kind):
+    whole, cut = make_network(**kind), make_network(**kind, gradient_steps=2)
+    batch = make_batch(SOURCES, TARGETS, CPU)
+    losses = [network.train().loss(batch, 0.0) for network in (whole, cut)]
+    for loss in losses:
+        loss.backward()
+
+    torch.testing.assert_close(*losses)
+    grads = [network.source_embedding.weight.grad for network in (whole, cut)]
+    assert not torch.isclose(*grads).all()
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_cell_learns_in_half_precision(cell):
+    network = make_network(cell=cell, input_feeding=True, **own_options(cell)).float().train()
+    with autocast(CPU, "bf16"):
+        loss = network.loss(make_batch(SOURCES, TARGETS, CPU), 0.1)
+    loss.backward()
+
+    assert all(bool(each.grad.isfinite().all()) for each in network.parameters())
+
+
+def guessing(network, teacher):
+    """Return what the decoder is told in a pass that learns, and the loss."""
+    told = []
+    network.target_embedding.register_forward_pre_hook(lambda _, inputs: told.append(inputs[0]))
+    loss = network.loss(make_batch(SOURCES, TARGETS, CPU), 0.0, teacher=teacher)
+    return told, loss
+
+
+def test_teacher_who_tells_all_changes_nothing():
+    network = make_network().train()
+    plain = network.loss(make_batch(SOURCES, TARGETS, CPU), 0.0)
+
+    told, loss = guessing(network, 1.0)
+
+    assert len(told) == 1
+    assert torch.equal(loss, plain)
+
+
+def test_what_the_teacher_does_not_tell_is_the_likeliest_token():
+    network = make_network().train()
+    target_BT, _ = pad(TARGETS, CPU)
+    logits_BTV = network.logits(*pad(SOURCES, CPU), target_BT[:, :-1])
+
+    (before_BT, told_BT), loss = guessing(network, 0.0)
+
+    assert torch.equal(before_BT, target_BT[:, :-1])
+    assert torch.equal(told_BT[:, 0], target_BT[:, 0])
+    assert torch.equal(told_BT[:, 1:], logits_BTV[:, :-1].argmax(-1))
+    loss.backward()
+    assert all(bool(each.grad.any()) for each in network.decoder.layers.parameters())
+
+
+def test_teacher_tells_each_token_by_itself_with_the_share_it_is_given():
+    network = make_network().train()
+    target_BT = torch.randint(3, VOCABULARY, (40, 26))
+    network.output.weight.data.zero_()
+    network.output.bias.data[2] = 9.0  # which no target has: what is 2 was guessed
+    sources = pad([[4, EOS]] * 40, CPU)
+    memory, states = network.encode(*sources)
+
+    told_BT = network._guess(target_BT, memory, states, 0.75)
+
+    is_guessed_BT = told_BT[:, 1:] == 2
+    assert torch.equal(told_BT[:, 1:][~is_guessed_BT], target_BT[:, 1:][~is_guessed_BT])
+    # 1,000 draws of 0.25: four standard errors
+    assert is_guessed_BT.double().mean().item() == pytest.approx(0.25, abs=0.055)
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -216,7 +365,8 @@ def test_every_weight_of_every_attention_learns():
         network = make_network(**kind)
         network.loss(make_batch(SOURCES, TARGETS, CPU), 0.0).backward()
 
-        assert all(weight.grad.any() for weight in network.decoder.attention.parameters())
+        attention = network.decoder.attention
+        assert attention is None or all(weight.grad.any() for weight in attention.parameters())
 
 
 def test_heads_cost_no_weights_and_attention_size_three_matrices_of_its_own():

@@ -107,6 +107,22 @@ def test_graphs_of_every_cell_follow_it(cell, layers, pairs, tmp_path):
     check_that_graphs_follow(network, pairs, tmp_path)
 
 
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"attention": "none", "summary": "state"},
+        {"attention": "none", "summary": "input"},
+        {"attention": "none", "summary": "both", "cell": "lstm"},
+        {"attention": "general", "input_feeding": True},
+        {"attention": "additive", "input_feeding": True, "cell": "lstm-peephole"},
+    ],
+    ids=lambda changes: "-".join(map(str, changes.values())),
+)
+def test_graphs_of_every_use_of_the_source_follow_the_network(changes, layers, pairs, tmp_path):
+    check_that_graphs_follow(make_network(layers=layers, **changes), pairs, tmp_path)
+
+
 @pytest.mark.parametrize("option", OPTIONS)
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 def test_graphs_of_layers_on_one_another_follow_them(cell, option, pairs, tmp_path):

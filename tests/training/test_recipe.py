@@ -97,6 +97,26 @@ def test_unknown_key_is_refused_by_its_name(key, toy):
         ({"network__forget_bias": 1.0}, r"network\.forget_bias means nothing to cell gru"),
         ({"network__leak": "fixed"}, r"network\.leak means nothing to cell gru"),
         ({"network__time_scale": 9.0}, r"network\.time_scale means nothing to cell gru"),
+        ({"network__summary": "both"}, r"network\.summary is for attention none"),
+        (
+            {"network__attention": "none", "network__input_feeding": True},
+            r"network\.input_feeding feeds what attention read: there is none",
+        ),
+        (
+            {"training__teacher": "linear"},
+            r"training\.teacher_steps belongs to .*: linear and None",
+        ),
+        ({"training__teacher_steps": 9}, r"training\.teacher_steps belongs to .*: always and 9"),
+        ({"training__teacher_least": 0.5}, r"training\.teacher_least belongs to"),
+        (
+            {
+                "training__teacher": "linear",
+                "training__teacher_steps": 9,
+                "training__r_drop": 1.0,
+                "network__dropout_layers": 0.1,
+            },
+            r"training\.r_drop compares passes that are told the same",
+        ),
         ({"network__recurrent_init": "zero"}, r"network\.recurrent_init: .*'orthogonal'"),
         ({"network__recurrent_gain": 0.0}, r"network\.recurrent_gain: .* greater than 0"),
         ({"network__gradient_steps": 0}, r"network\.gradient_steps: .* 1"),

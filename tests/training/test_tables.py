@@ -9,6 +9,7 @@ from training.ablation import AblationResult, RowResult, TrialResult
 from training.markdown import fill, render_table
 from training.plots import Bar, draw_differences
 from training.results import Repetition, Result, read_recipe
+from training.speeds import Speeds
 from training.tables import (
     README,
     describe_ablation,
@@ -131,6 +132,27 @@ def test_circumstances_of_an_ablation_are_told(ablation):
         "Base: `toy.toml`; 4 steps for each row; seeds 1, 2; BLEU on dev, greedy, best "
         "checkpoint, signed; on two cores."
     )
+
+
+def test_speeds_of_timed_rows_are_told_in_processor_time():
+    speeds = [
+        Speeds(trained_tokens=tokens, translated_sentences=10.0, max_logit_difference=1e-6)
+        for tokens in (1000.0, 3000.0)
+    ]
+    timed = row("timed", *(trial("timed", 1, 30.0, speeds=each) for each in speeds))
+    rows = (timed, row("old", trial("old", 1, 29.0)), row("broken", trial("b", 1, failure="no")))
+    result = AblationResult(name="a", recipe="b", budget="c", dev="d", rows=rows)
+
+    table = tabulate_ablation(result)
+
+    columns = [table.header.index(f"{what}/s, one core") for what in ("tokens", "sentences")]
+    assert [[cells[i] for i in columns] for cells in table.rows] == [
+        ["2,000", "10"],
+        ["", ""],
+        ["", ""],
+    ]
+    assert {len(cells) for cells in table.rows} == {len(table.header)}
+    assert "of one core in processor time" in describe_ablation(result)
 
 
 def test_shared_machine_is_told():

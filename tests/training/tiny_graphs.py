@@ -45,6 +45,14 @@ FORMED = [
     for layers in (1, 2)
 ]
 """Every other cell; graphs know of the form that it is computed in only."""
+CONTEXTS = [
+    *(Plan("gru", "none", 1, 2, summary=summary) for summary in ("state", "input", "both")),
+    Plan("lstm", "none", 2, 3, summary="both", context="first", residual=True),
+    Plan("elman", "none", 2, 1, summary="input"),
+    Plan("gru", "general", 1, 2, input_feeding=True),
+    Plan("lstm", "additive", 2, 2, input_feeding=True, attention_heads=2, residual=True),
+]
+"""What the decoder may get to know of the source, besides attention alone."""
 OPTIONS = {
     "norm": {"layer_norm": True},
     "residual": {"residual": True},
@@ -65,7 +73,8 @@ DEEP_PLANS = [
 def plan_name(plan):
     heads = f"{plan.attention_heads}heads" if plan.attention_heads > 1 else ""
     shape = f"{plan.cell}-{plan.attention}{heads}-{plan.encoder_layers}-{plan.decoder_layers}"
-    options = [name for name in ("layer_norm", "residual") if getattr(plan, name)]
+    options = [name for name in ("layer_norm", "residual", "input_feeding") if getattr(plan, name)]
+    options += [] if plan.attends else [plan.summary]
     return "-".join([shape, *options, *(["first"] if plan.context == "first" else [])])
 
 
@@ -97,16 +106,17 @@ def random_weights(plan, *, seed=0, is_tied=False, sizes=TINY):
         for layer, way in product(range(plan.encoder_layers), ("forward", "backward"))
     }
     for layer in range(plan.decoder_layers):
-        above = hidden + M * plan.reads_context(layer)
-        layers[f"decoder.{layer}"] = (hidden, E if layer == 0 else above)
-        shapes |= {f"initial.{layer}.weight": (hidden, M), f"initial.{layer}.bias": (hidden,)}
+        read = (E if layer == 0 else hidden) + M * plan.reads_context(layer)
+        layers[f"decoder.{layer}"] = (hidden, read)
+        if plan.starts_from_source:
+            shapes |= {f"initial.{layer}.weight": (hidden, M), f"initial.{layer}.bias": (hidden,)}
     for name, of_layer in layers.items():
         shapes |= shapes_of_layer(plan.form, name, *of_layer)
-    if plan.attention != "dot":
+    if plan.attention not in {"dot", "none"}:
         shapes["keys.weight"] = (keys, M)
     if plan.attention == "additive":
         shapes |= {"keys.bias": (A,), "query.weight": (A, hidden), "score.weight": (1, A)}
-    shapes |= {"readout.weight": (E, hidden + M + E), "readout.bias": (E,)}
+    shapes |= {"readout.weight": (E, hidden + M * plan.has_context + E), "readout.bias": (E,)}
     spread = 0.7 if sizes == TINY else 0.1
     weights = {
         name: random.normal(size=shape, scale=spread).astype(np.float32)

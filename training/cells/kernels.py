@@ -24,6 +24,7 @@ def run(form: Form, x_BTD: Tensor, state: State, weights: Weights) -> tuple[Tens
         return _run_fused(form, x_BTD, state, weights)
     biases = weights["input_bias"] + weights["hidden_bias"]
     steps = linear(x_BTD, weights["input_weight"], biases).unbind(1)
+    state = tuple(each_BH.to(steps[0].dtype) for each_BH in state)
     if form.is_delayed:
         return _loop_skip(steps, state, weights)
     loop = _loop_peephole if form.peepholes else _loop_reset_before

@@ -65,7 +65,7 @@ class Layer(nn.Module):
 
     def forward(self, x_BTD: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Return the outputs for all positions, `out_BTH`, and the state after the last."""
-        kernel, steps = self._kernel(), self.options.gradient_steps
+        kernel, steps = self.begin(), self.options.gradient_steps
         if steps is None or not self.training or x_BTD.shape[1] <= steps:
             return kernel(x_BTD, state)
         # Williams & Peng 1990: what comes before the last steps is taken for given
@@ -82,11 +82,11 @@ class Layer(nn.Module):
         """Return the weights of the form, by the names that `graphs.py` gives them."""
         return self._spell({})
 
-    def _kernel(self) -> Callable[[Tensor, State | None], tuple[Tensor, State]]:
+    def begin(self) -> Callable[[Tensor, State | None], tuple[Tensor, State]]:
         """Return what runs over positions, in training without a share of the recurrent weights.
 
-        Which ones is drawn once for the batch and holds at all positions of all its sentences. So
-        the fused kernel is called as ever, with other weights.
+        For who runs a batch in pieces. Which weights are left out is drawn once for it and holds
+        at all positions of all its sentences. So the fused kernel is called as ever, with others.
 
         Source: Merity et al. 2018, "Regularizing and Optimizing LSTM Language Models", section 3
         (DropConnect of Wan et al. 2013 on the hidden-to-hidden matrices).
