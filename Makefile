@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 TORCH ?= torch==2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-system slow placement bench constraints audit format clean
+.PHONY: help serve test test-system slow placement bench constraints audit images format clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ audit: $(VENV)/tested  ## look for known faults of the packages of the images; a
 	for file in build cpu gpu; do \
 	  $(BIN)/python -m pip_audit --strict --disable-pip --require-hashes -r deploy/constraints-$$file.txt || exit 1; \
 	done
+
+images: $(VENV)/tested  ## build both images without Docker and run them; as root, with buildah and 28 GB of disk
+	$(BIN)/python deploy/check.py --targets cpu,gpu
 
 format: $(VENV)/tested  ## rewrite the code in the house format
 	$(BIN)/ruff check --fix-only .
