@@ -6,7 +6,7 @@ ends. SIGHUP lets the library look for new bundles.
 The first SIGTERM or SIGINT closes the intake: from then on `/readyz` and new work are
 answered with 503, while what was accepted goes on. The server exits, with status 0, as soon
 as no request is under way, or after `drain_seconds`; a second signal ends it at once.
-`dragoman serve` calls `serve`, and this module is the only one that knows uvicorn.
+`dragoman serve` calls `serve`; only this module and `connections` know uvicorn.
 """
 
 import ipaddress
@@ -22,6 +22,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
+from service.connections import BoundedConnection
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,8 @@ def configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
-        http="h11",  # whatever else is installed: it has the limit
+        http=BoundedConnection,
+        limit_concurrency=settings.max_connections,
         h11_max_incomplete_event_size=MAX_HEAD_BYTES,
         ws="none",
         forwarded_allow_ips=settings.trusted_proxies,

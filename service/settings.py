@@ -1,8 +1,7 @@
 """The table of settings: a file, the environment, the flags of `dragoman serve` and their help.
 
-`max_rows` is the line `max_rows = 64` of the file that DRAGOMAN_CONFIG or --config names, the
-variable DRAGOMAN_MAX_ROWS and the flag --max-rows. A flag wins over the environment, that over the
-file, and the file over the default. Built once, in `cli.py`; nothing below `app.py` sees it whole.
+`max_rows` is a line of the file that DRAGOMAN_CONFIG or --config names, DRAGOMAN_MAX_ROWS and
+--max-rows. A flag wins over the environment, that over the file. Built once, in `cli.py`.
 """
 
 import os
@@ -28,6 +27,9 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535, description="Port to listen on; 0 picks one.")] = (
         8000
     )
+    max_connections: Annotated[
+        int, Field(ge=1, description="Connections of clients at a time; more are refused.")
+    ] = 1_000
     cors_origins: Annotated[
         str,
         Field(

@@ -253,7 +253,9 @@ def test_server_that_others_reach_without_keys_says_so(app, caplog, host, keys, 
 
 
 def test_endless_headers_are_refused_and_others_served(app):
-    server = WatchedServer(app, drain_seconds=0, config=configuration(app, Settings(port=0)))
+    config = configuration(app, Settings())
+    config.port = 0
+    server = WatchedServer(app, drain_seconds=0, config=config)
     running = start(server)
 
     with socket.create_connection(server.address, TIMEOUT_SECONDS) as client:
