@@ -208,7 +208,7 @@ OWNERS = {
     "regex": {"service.engine"},
     "sentencex": {"service.engine.segmenter"},
     "py3langid": {"service.engine.detector"},
-    "jinja2": {"service.evaluations.report_html"},
+    "jinja2": {"service.evaluations.report_html", "training.report"},
     "langcodes": {
         "service.engine.languages",
         "service.api.languages",

@@ -262,6 +262,57 @@ def ablate(  # noqa: PLR0913  # one parameter for each flag
     print_table(tables.tabulate_ablation(found), markdown=markdown)
 
 
+@dragoman_train.command()
+def report(
+    recipe: flags.RunOrRecipe,
+    corpora: flags.Corpora = HERE,
+    runs: flags.Runs = RUNS,
+    seed: flags.Seed = None,
+    to: flags.Page = None,
+) -> None:
+    """Write how a run has learnt as one HTML page, which opens offline.
+
+    Curves, what flows back through time, gates, attention, samples, scores by length and the worst
+    sentences: from the run's files and from its best checkpoint on dev.
+    """
+    from training.commands.reporting import report_run  # noqa: PLC0415
+
+    if recipe.is_dir():
+        run = read_run(recipe / "recipe.toml", recipe, recipe.parent, seed=seed)
+        run = replace(run, folder=recipe)
+    else:
+        run = read_run(recipe, corpora, runs, seed=seed)
+    report_run(run, to)
+
+
+@dragoman_train.command()
+def lab(  # noqa: PLR0913, PLR0917  # one parameter for each flag
+    task: flags.Laboratory,
+    cell: flags.Cells = None,
+    length: flags.Length = None,
+    size: flags.Units = None,
+    steps: flags.Steps = None,
+    pairs: flags.Drawn = None,
+    network: flags.NetworkKeys = None,
+    clip: flags.Clip = 1.0,
+    seed: flags.LabSeed = 1,
+    runs: flags.Runs = RUNS,
+    *,
+    save: flags.SaveRows = False,
+) -> None:
+    """Teach a network a task whose answers are known, and measure what it has learnt.
+
+    Text is generated, and goes the way of any other: prepared, trained on, exported, and asked of
+    the service's engine. A table and a picture tell what came of it.
+    """
+    from training.commands.laboratory import work  # noqa: PLC0415
+    from training.laboratory.wishes import wishes_of  # noqa: PLC0415
+
+    lengths, keys = tuple(length or ()), tuple(network or ())
+    given = {"lengths": lengths, "network": keys, "size": size, "steps": steps, "pairs": pairs}
+    work(wishes_of(task, cell, clip, seed=seed, **given), runs, save=save)
+
+
 def main() -> None:
     """Run the command line."""
     dragoman_train()

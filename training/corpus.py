@@ -19,8 +19,6 @@ from training.run import Run
 from training.synthetic import read_origin
 from training.text_recipe import CleaningRecipe, CorpusRecipe, HeldOutRecipe, TextRecipe
 
-# 3 characters in 10 of words are enough for names; below it a line is numbers or markup
-MIN_LETTERS = 0.3
 BOTH_EQUAL = "both sides equal"
 _PUNCTUATION = re.compile(r"[^\w\s]|_")
 
@@ -104,7 +102,7 @@ def find_fault(pair: Pair, rules: CleaningRecipe) -> str | None:
         "lengths differ": len(longer) > allowed,
         "broken characters": "\ufffd" in longer + shorter,
         "hardly any letters": any(
-            sum(map(str.isalpha, side)) < MIN_LETTERS * len(side) for side in pair
+            sum(map(str.isalpha, side)) < rules.min_letters * len(side) for side in pair
         ),
         BOTH_EQUAL: pair[0] == pair[1] and len(pair[0].split()) > 1,
     }

@@ -3,7 +3,7 @@
 What is said of a bundle is measured through the service's engine instead (`export.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -20,23 +20,27 @@ from training.run import Run
 # validation needs no gradients, so its batches may be larger than those of training
 ROWS = 256
 
+OnTranslated = Callable[[HeldOut, list[str]], None]
+"""Is told the translations of a text."""
+
 
 def validate(
-    network: Network, tokenizer: Tokenizer, run: Run, dev: Sequence[HeldOut]
+    network: Network,
+    tokenizer: Tokenizer,
+    run: Run,
+    dev: Sequence[HeldOut],
+    on_translated: OnTranslated = lambda text, translations: None,
 ) -> dict[str, list[Metric]]:
     """Return the scores of each direction, as `source-target`, decoded greedily; BLEU is first."""
     network.eval()
-    return {
-        f"{one.source}-{one.target}": score_by(
-            one.protocols,
-            greedy(
-                network, tokenizer, one.sources, source_prefix(run.recipe, tokenizer, one.target)
-            ),
-            one.references,
-            one.target,
-        )
-        for one in dev
-    }
+    scores: dict[str, list[Metric]] = {}
+    for text in dev:
+        prefix = source_prefix(run.recipe, tokenizer, text.target)
+        translations = greedy(network, tokenizer, text.sources, prefix)
+        on_translated(text, translations)
+        scored = score_by(text.protocols, translations, text.references, text.target)
+        scores[f"{text.source}-{text.target}"] = scored
+    return scores
 
 
 def greedy(

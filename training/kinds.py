@@ -8,6 +8,7 @@ __all__ = [
     "AttentionKind",
     "CellKind",
     "ContextReaders",
+    "Criterion",
     "DropoutKind",
     "ProtocolName",
     "RecurrentInit",
@@ -21,4 +22,5 @@ TeacherForcing = Literal["always", "linear", "exponential", "inverse_sigmoid"]
 ContextReaders = Literal["every", "first"]
 DropoutKind = Literal["locked", "independent"]
 RecurrentInit = Literal["orthogonal", "identity", "glorot"]
-ProtocolName = Literal["detok", "lc-tok"]
+ProtocolName = Literal["detok", "lc-tok", "exact"]
+Criterion = Literal["bleu", "exact"]

@@ -23,6 +23,7 @@ from training.inherit import inherit_tokenizer
 from training.mixing import Sides, mix
 from training.recipe import Recipe
 from training.run import Run
+from training.sections import Sections, dump_sections, reread_sections
 from training.synthetic import read_origin
 from training.text_recipe import TextRecipe
 
@@ -111,7 +112,7 @@ class Prepared:
                 Ragged.load(self._folder, "source"), Ragged.load(self._folder, "target")
             )
         texts = [_read_sides(self._folder / f"{i}.tsv") for i in range(self._num_texts)]
-        return _encode(self._recipe, self.tokenizer, texts, seed=self._recipe.training.seed + epoch)
+        return _encode(self._recipe, self.tokenizer, texts, epoch)
 
     @property
     def _num_texts(self) -> int:
@@ -136,7 +137,7 @@ def prepare(run: Run) -> list[Report]:
     texts, reports = _write_texts(run, draft)
     tokenizer = _make_tokenizer(run, texts)
     tokenizer.save(draft / VOCABULARY)
-    examples = _encode(run.recipe, tokenizer, texts, seed=None)
+    examples = _encode(run.recipe, tokenizer, texts)
     examples.source.save(draft, "source")
     examples.target.save(draft, "target")
     known = {"origin": origin, "reports": [asdict(report) for report in reports]}
@@ -214,7 +215,7 @@ def encode_train(run: Run, tokenizer: Tokenizer) -> Examples:
     texts: list[Sides] = []
     for _, pairs, _ in load_train(run):
         texts.append(([first for first, _ in pairs], [second for _, second in pairs]))
-    return _encode(run.recipe, tokenizer, texts, seed=None)
+    return _encode(run.recipe, tokenizer, texts)
 
 
 def describe_files(run: Run) -> dict[str, str]:
@@ -248,13 +249,17 @@ def _origin(run: Run) -> dict[str, object]:
     return {"recipe": _sections(run.recipe), "files": files}
 
 
-def _sections(recipe: Recipe) -> dict[str, object]:
-    return recipe.model_dump(mode="json", include={"corpus", "tokenizer"})
+def _sections(recipe: Recipe) -> Sections:
+    return dump_sections(recipe, "corpus", "tokenizer")
 
 
 def _read_origin(run: Run) -> dict[str, Any] | None:
     path = run.prepared / ORIGIN
-    return json.loads(path.read_text()) if path.exists() else None
+    if not path.exists():
+        return None
+    known: dict[str, Any] = json.loads(path.read_text())
+    known["origin"]["recipe"] = reread_sections(known["origin"]["recipe"])
+    return known
 
 
 def _write_texts(run: Run, folder: Path) -> tuple[list[Sides], list[Report]]:
@@ -281,17 +286,18 @@ def _is_drawn(recipe: Recipe) -> bool:
         or recipe.tokenizer.dropout_target
         or recipe.corpus.joined
         or recipe.corpus.direction_weights
-        or any(text.weight != 1 for text in recipe.corpus.train)
+        or any(text.weight != 1 or text.epochs is not None for text in recipe.corpus.train)
     )
 
 
 def _encode(
-    recipe: Recipe, tokenizer: Tokenizer, texts: Sequence[Sides], seed: int | None
+    recipe: Recipe, tokenizer: Tokenizer, texts: Sequence[Sides], epoch: int | None = None
 ) -> Examples:
-    """Encode every direction of every text; with a seed, pairs and segmentations are drawn."""
+    """Encode every direction of every text, or what an epoch draws of them and segments anew."""
+    seed = None if epoch is None else recipe.training.seed + epoch
     sources: list[list[int]] = []
     targets: list[list[int]] = []
-    for text, source_lines, target_lines, target in _directed(recipe, texts, seed):
+    for text, source_lines, target_lines, target in _directed(recipe, texts, epoch):
         prefix = source_prefix(recipe, tokenizer, target)
         if text.tagged:
             prefix.insert(0, tokenizer.tag_id(BACK_TRANSLATED))
@@ -304,16 +310,19 @@ def _encode(
 
 
 def _directed(
-    recipe: Recipe, texts: Sequence[Sides], seed: int | None
+    recipe: Recipe, texts: Sequence[Sides], epoch: int | None
 ) -> Iterator[tuple[TextRecipe, list[str], list[str], str]]:
     """Yield text, sources, targets and target language of every direction that a text teaches."""
     for i, (text, sides) in enumerate(zip(recipe.corpus.train, texts, strict=True)):
+        if epoch is not None and not text.is_read_in(epoch):
+            continue
         for j, (source, target) in enumerate(recipe.corpus.directions):
             if text.teaches(source, target):
                 order = text.languages.index(source)
                 drawn = sides[order], sides[1 - order]
-                if seed is not None:
+                if epoch is not None:
                     weight = recipe.corpus.weight(text, source, target)
+                    seed = recipe.training.seed + epoch
                     drawn = mix(drawn, weight, recipe.corpus, [seed, i, j])
                 yield text, *drawn, target
 

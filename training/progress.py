@@ -21,6 +21,7 @@ class Position:
     batch: int = 0
     """Batches of this epoch that are done."""
     best_bleu: float = -1.0
+    """Or of whatever dev chooses by."""
     best_step: int = 0
     validations_since_best: int = 0
     seconds: float = 0.0
@@ -38,9 +39,14 @@ class Position:
     """The weights that dev chose when the run was over; nothing before."""
     choice_bleu: float = -1.0
 
-    def judge(self, bleu: float) -> bool:
-        """Count a validation; tell whether it is the best so far."""
-        is_best = bleu > self.best_bleu
+    def judge(self, bleu: float, *, takes_equal: bool = False) -> bool:
+        """Count a validation; tell whether it is the best so far.
+
+        Args:
+            takes_equal: Whether one as good as the best is better, having learnt for longer: where
+                dev is wholly right, nothing else would tell them apart.
+        """
+        is_best = bleu > self.best_bleu or (takes_equal and bleu == self.best_bleu)
         self.validations += 1
         self.choice, self.choice_bleu = "", -1.0
         if is_best:

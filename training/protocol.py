@@ -2,6 +2,7 @@
 
     detok    as it stands, cased; sacreBLEU tokenises it (13a for most languages)
     lc-tok   lower-cased, punctuation normalised, tokenised by Moses: then compared as it is
+    exact    no BLEU: the share of lines that are the reference's, character for character
 
 The literature on Multi30k reports lc-tok. The same translations have another BLEU by each, so
 figures of one say nothing beside figures of the other. Hypotheses and references go through the
@@ -21,6 +22,8 @@ from training.kinds import ProtocolName
 
 LC_TOK_BLEU = "lc-tok BLEU"
 """The metric of lc-tok; what is called plain BLEU is always detok."""
+EXACT = "exact"
+"""The metric of the protocol of this name."""
 
 
 def score_by(
@@ -43,7 +46,15 @@ def score_by(
         sides = lc_tok(hypotheses, target), [lc_tok(references, target)]
         metric = score_tokens(*sides, resamples)
         metrics.append(replace(metric, name=LC_TOK_BLEU))
+    if "exact" in protocols:
+        metrics.append(Metric(EXACT, 100 * exact_share(hypotheses, references), "lines:equal"))
     return metrics
+
+
+def exact_share(hypotheses: Sequence[str], references: Sequence[str]) -> float:
+    """Return the share of lines that are the reference's, character for character."""
+    pairs = zip(hypotheses, references, strict=True)
+    return sum(mine == theirs for mine, theirs in pairs) / max(1, len(references))
 
 
 def lc_tok(lines: Sequence[str], language: str) -> list[str]:

@@ -13,7 +13,7 @@ from models.casing import Case
 from models.normalisation import Normalisation
 from models.tokenizer import TokenizerKind
 from training.forms import CELLS
-from training.kinds import TeacherForcing
+from training.kinds import Criterion, TeacherForcing
 from training.network_recipe import NetworkRecipe, Probability
 from training.text_recipe import CorpusRecipe, Section
 
@@ -102,6 +102,8 @@ class TrainingRecipe(Section):
     """Of each direction, from the beginning of its dev text."""
     patience: int = Field(default=10, ge=1)
     """Validations without a better dev BLEU after which training stops."""
+    chosen_by: Criterion = "bleu"
+    """What dev chooses by: BLEU, or the share of lines that are exactly the reference's."""
     average_best: int = Field(default=0, ge=0)
     """Checkpoints of the best dev BLEU whose mean dev may choose at the end; 0 keeps one only."""
     deterministic: bool = False
@@ -284,6 +286,15 @@ class Recipe(Section):
                 f"export.variants fp16: ONNX Runtime has no operator for network.cell "
                 f"{self.network.cell} on a GPU; leave it out"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _measures_what_it_is_chosen_by(self) -> Self:
+        for text in self.corpus.dev:
+            if self.training.chosen_by == "exact" and "exact" not in text.protocols:
+                raise ValueError(
+                    f'training.chosen_by "exact" needs exact in the protocols of {text.name}'
+                )
         return self
 
     @property

@@ -12,10 +12,12 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from training.kinds import Criterion
 from training.progress import Position, Window, seconds_left
 from training.recipe import TrainingRecipe
 from training.trainer import Trainer
 
+CRITERIA: dict[Criterion, str] = {"bleu": "dev BLEU", "exact": "dev exact %"}
 REFRESH_SECONDS = 0.5
 """Reading losses makes the host wait for the device, so it is not done at every step."""
 
@@ -52,7 +54,8 @@ def train_and_show(trainer: Trainer, recipe: TrainingRecipe, console: Console) -
             )
 
         def on_validation(position: Position, summary: dict[str, float]) -> None:
-            console.print(validation_line(position, summary), soft_wrap=True)
+            line = validation_line(position, summary, recipe.chosen_by)
+            console.print(line, soft_wrap=True)
 
         position = trainer.train(on_step, on_validation)
         progress.update(task, completed=position.step, left="")
@@ -68,19 +71,21 @@ def time_left(position: Position, recipe: TrainingRecipe) -> str:
     return f"at most {left} left" if position.validations else f"{left} and validations left"
 
 
-def validation_line(position: Position, summary: dict[str, float]) -> str:
+def validation_line(
+    position: Position, summary: dict[str, float], criterion: Criterion = "bleu"
+) -> str:
     """Say what a validation found."""
     directions = "  ".join(f"{name} {value:.1f}" for name, value in summary.items() if "-" in name)
     return (
         f"step {position.step:>6,}  epoch {position.epoch + 1}  loss {summary['loss']:.3f}  "
         f"clipped {summary['clip_rate']:.0%}  {summary['tokens_per_second']:,.0f} tokens/s  "
-        f"dev BLEU {summary['dev_bleu']:.1f} ({directions})"
+        f"{CRITERIA[criterion]} {summary[f'dev_{criterion}']:.1f} ({directions})"
     )
 
 
-def last_line(name: str, position: Position) -> str:
+def last_line(name: str, position: Position, criterion: Criterion = "bleu") -> str:
     """Say what a run came to."""
-    found = f"{name}: dev BLEU {position.best_bleu:.1f} at step {position.best_step:,}"
+    found = f"{name}: {CRITERIA[criterion]} {position.best_bleu:.1f} at step {position.best_step:,}"
     if position.choice:
         found += f", {position.choice_bleu:.1f} with the {position.choice}"
     return (

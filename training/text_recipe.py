@@ -9,6 +9,9 @@ from training.kinds import ProtocolName
 
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]+)*$")]
 
+TO_THE_END = -1
+"""As the last epoch of a text: that of the training."""
+
 
 class Section(BaseModel):
     """One table of a recipe; unknown keys are errors."""
@@ -37,6 +40,9 @@ class TextRecipe(Section):
     only the direction to the second is learnt."""
     tagged: bool = False
     """Whether sources of back-translated text begin with a token of their own."""
+    epochs: tuple[int, int] | None = None
+    """First and last epoch, from 0, that read a training text; all of them if left out. Texts that
+    follow one another make a curriculum. A last epoch of -1 is the end of training."""
 
     @model_validator(mode="after")
     def _has_one_form(self) -> Self:
@@ -53,6 +59,21 @@ class TextRecipe(Section):
         if self.tagged and self.kind != "back-translated":
             raise ValueError(f"{self.name}: only back-translated text is tagged")
         return self
+
+    @model_validator(mode="after")
+    def _is_read_in_some_epoch(self) -> Self:
+        if self.epochs is not None:
+            first, last = self.epochs
+            if first < 0 or (last != TO_THE_END and last < first):
+                raise ValueError(f"{self.name}: epochs {first} to {last} are none")
+        return self
+
+    def is_read_in(self, epoch: int) -> bool:
+        """Return whether an epoch, counted from 0, reads it."""
+        if self.epochs is None:
+            return True
+        first, last = self.epochs
+        return first <= epoch and (last == TO_THE_END or epoch <= last)
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -81,7 +102,8 @@ class HeldOutRecipe(TextRecipe):
     # left out of dumps, by which runs and bundles are recognised: it decides nothing of what is
     # learnt, so a run that was trained without it can be measured with it
     protocols: tuple[ProtocolName, ...] = Field(default=("detok",), exclude=True)
-    """How BLEU is taken: `detok`, by which everything is chosen, and `lc-tok` beside it."""
+    """How BLEU is taken: `detok`, by which everything is chosen, and `lc-tok` beside it. `exact`
+    counts the lines that are the reference's."""
     joined: int = Field(default=1, ge=1, le=16, exclude=True)
     """Consecutive lines that make one, which is translated as one sentence."""
 
@@ -91,6 +113,8 @@ class HeldOutRecipe(TextRecipe):
             raise ValueError(f"{self.name}: what is measured on is parallel text")
         if self.weight != 1:
             raise ValueError(f"{self.name}: weight {self.weight:g} is for training texts")
+        if self.epochs is not None:
+            raise ValueError(f"{self.name}: epochs {self.epochs} are for training texts")
         return self
 
     @model_validator(mode="after")
@@ -114,6 +138,9 @@ class CleaningRecipe(Section):
     """Longest side over shortest, in characters, above which a pair is misaligned."""
     min_ratio_characters: int = Field(ge=0)
     """Shorter pairs may have any ratio: "Oui." and "Yes, I do." are both right."""
+    min_letters: float = Field(default=0.3, ge=0, le=1)
+    """Share of letters below which a side is numbers or markup: 3 characters in 10 are enough for
+    names. 0 keeps everything."""
 
 
 class CorpusRecipe(Section):
@@ -153,6 +180,17 @@ class CorpusRecipe(Section):
             for direction in self.directions:
                 if not any(text.teaches(*direction) for text in getattr(self, name)):
                     raise ValueError(f"corpus.{name} has no text for {'-'.join(direction)}")
+        return self
+
+    @model_validator(mode="after")
+    def _reads_something_in_every_epoch(self) -> Self:
+        ends = [text.epochs[1] for text in self.train if text.epochs is not None]
+        for epoch in range(max([0, *(end + 2 for end in ends)])):
+            for direction in self.directions:
+                if not any(t.is_read_in(epoch) and t.teaches(*direction) for t in self.train):
+                    raise ValueError(
+                        f"corpus.train has no text for {'-'.join(direction)} in epoch {epoch}"
+                    )
         return self
 
     @model_validator(mode="after")

@@ -29,16 +29,20 @@ from training.determinism import make_deterministic
 from training.epochs import Epochs
 from training.evaluate import validate
 from training.inherit import inherit_network
+from training.kinds import Criterion
 from training.learner import Learner
 from training.machine import describe_machine, keep_freed_memory
 from training.network import Batch, Network
 from training.precision import Precision, choose_precision
 from training.prepare import Prepared
 from training.progress import Position, Window
+from training.protocol import EXACT
 from training.ranks import ALONE, Ranks
 from training.recipe import TrainingRecipe
 from training.run import Run
+from training.samples import Sample, keep_samples, write_samples
 from training.schedules import learning_rate
+from training.sections import dump_sections, reread_sections
 
 CHECK_STEPS = 50
 """A loss that is no number is found after so many steps, and before anything is saved."""
@@ -48,7 +52,8 @@ Scores = dict[str, list[Metric]]
 OnStep = Callable[[Position, Window], None]
 """Is told where the run stands, and what can tell the means since the last validation."""
 OnValidation = Callable[[Position, dict[str, float]], None]
-"""Is told the means, `dev_bleu` and the BLEU of each direction, as `source-target`."""
+"""Is told the means, `dev_bleu` (or `dev_exact`) and what that is the mean of, by direction, as
+`source-target`."""
 
 
 class Trainer:
@@ -181,8 +186,9 @@ class Trainer:
 
     def _judge(self, summary: dict[str, float]) -> tuple[Position, dict[str, float]]:
         """Validate the moving average, keep it if it is the best, and write down how it went."""
-        bleu, scores = self._measure(self._learner.average)
-        if self.position.judge(bleu):
+        samples: list[Sample] = []
+        bleu, scores = self._measure(self._learner.average, samples)
+        if self.position.judge(bleu, takes_equal=self._recipe.chosen_by == "exact"):
             self._save_best(self._learner.average.state_dict())
             if self._recipe.schedule == "plateau":
                 checkpoint.save(self._learner.state(), self._run.checkpoints / "turn.pt")
@@ -190,19 +196,23 @@ class Trainer:
             self.position.cut_rate()
         if self._recipe.average_best:
             self._kept.offer(self.position.step, bleu, self._learner.weights())
-        summary["dev_bleu"] = bleu
+        write_samples(self._run.folder, self.position.step, samples)
+        summary[f"dev_{self._recipe.chosen_by}"] = bleu
         self._write_metrics({"learning_rate": self._rate(), **summary}, scores)
-        return self.position, summary | _bleus(scores)
+        return self.position, summary | _by_direction(scores, self._recipe.chosen_by)
 
-    def _measure(self, network: Network) -> tuple[float, Scores]:
-        """Return the mean dev BLEU of the directions, and all scores."""
+    def _measure(
+        self, network: Network, samples: list[Sample] | None = None
+    ) -> tuple[float, Scores]:
+        """Return the mean over the directions of what dev chooses by, and all scores."""
         started = time.perf_counter()
-        scores = validate(network, self._prepared.tokenizer, self._run, self._dev)
+        keep = partial(keep_samples, [] if samples is None else samples)
+        scores = validate(network, self._prepared.tokenizer, self._run, self._dev, keep)
         seconds = time.perf_counter() - started
         self.position.seconds += seconds
         self.position.seconds_validating += seconds
-        bleus = _bleus(scores)
-        return sum(bleus.values()) / len(bleus), scores
+        found = _by_direction(scores, self._recipe.chosen_by)
+        return sum(found.values()) / len(found), scores
 
     def _choose(self) -> Position:
         """Let dev decide what is exported, once no more is learnt."""
@@ -219,7 +229,8 @@ class Trainer:
         self.position.choice_bleu = bleu_by_name.get(choice, self.position.best_bleu)
         if candidates:
             self._save_best(candidates[choice])
-            summary = {"dev_bleu": bleu_by_name[choice], "candidates": bleu_by_name}
+            found_best = {f"dev_{self._recipe.chosen_by}": bleu_by_name[choice]}
+            summary = {**found_best, "candidates": bleu_by_name}
             self._write_metrics(summary, found[choice][1])
         return self.position
 
@@ -267,7 +278,8 @@ class Trainer:
         self._kept.forget_others()
 
     def _restore(self, state: checkpoint.State) -> None:
-        if state["fixed"] != self._fixed():
+        sections, training = json.loads(state["fixed"])
+        if [reread_sections(sections), training] != json.loads(self._fixed()):
             raise ValueError(
                 f"{self._run.checkpoints} was trained with another corpus, tokenizer, network, "
                 "optimiser, schedule or seed: name the recipe differently, or remove the folder"
@@ -280,9 +292,7 @@ class Trainer:
 
     def _fixed(self) -> str:
         """What must not change within a run. The length of training may."""
-        sections = self._run.recipe.model_dump(
-            mode="json", include={"corpus", "tokenizer", "network"}
-        )
+        sections = dump_sections(self._run.recipe, "corpus", "tokenizer", "network")
         names = {"seed", "batch_tokens", "optimiser", "momentum", "weight_decay", "schedule"}
         return json.dumps([sections, self._recipe.model_dump(include=names)], sort_keys=True)
 
@@ -309,8 +319,12 @@ def _first_network(run: Run, prepared: Prepared) -> Network:
     return Network(run.recipe.network, prepared.tokenizer.size)
 
 
-def _bleus(scores: Scores) -> dict[str, float]:
-    return {direction: metrics[0].score for direction, metrics in scores.items()}
+def _by_direction(scores: Scores, criterion: Criterion) -> dict[str, float]:
+    name = EXACT if criterion == "exact" else "BLEU"
+    return {
+        direction: next(metric.score for metric in metrics if metric.name == name)
+        for direction, metrics in scores.items()
+    }
 
 
 def _random_state(device: torch.device) -> list[Tensor]:

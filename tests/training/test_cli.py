@@ -331,3 +331,41 @@ def test_what_is_for_a_text_of_ones_own_is_refused_beside_a_recipe(toy, flag):
     assert result.exit_code == 2
     assert f"{flag.partition('=')[0]} is for --corpus" in " ".join(result.stderr.split())
     assert not toy.runs.exists()
+
+
+def test_laboratory_teaches_exports_and_asks(tmp_path):
+    flags = ["--length", 3, "--size", 8, "--steps", 4, "--pairs", 60, "--runs", tmp_path]
+
+    first, again = (call("lab", "reverse", "--cell", "lstm", *flags) for _ in range(2))
+
+    assert first.exit_code == 0, first.stderr
+    assert "held-out questions" in first.stdout
+    assert "step      4" in first.stderr
+    assert "step      4" not in again.stderr  # it is there already
+    assert first.stdout.endswith(again.stdout)
+    [run] = tmp_path.iterdir()
+    assert (run / "laboratory.png").exists()
+    assert Bundle.open(run / "bundles" / run.name / "1").manifest.name == run.name
+
+
+def test_laboratory_measures_memory_and_draws_it(tmp_path):
+    flags = ["--length", 3, "--size", 4, "--steps", 2, "--runs", tmp_path]
+
+    shown = call("lab", "delay", "--cell", "gru", "--cell", "lstm", *flags)
+
+    assert shown.exit_code == 0, shown.stderr
+    assert "gru: 3 steps not held" in shown.stderr
+    assert "lstm" in shown.stdout
+    assert (tmp_path / "lab-delay" / "delay.png").exists()
+
+
+def test_laboratory_shows_the_classical_figures(tmp_path):
+    shown = call("lab", "gradients", "--runs", tmp_path)
+
+    assert shown.exit_code == 0
+    assert "117.4" in shown.stdout
+    assert (tmp_path / "lab-gradients" / "classics.png").exists()
+
+
+def test_laboratory_refuses_a_task_that_it_does_not_know():
+    assert "task juggle is none of copy" in call("lab", "juggle").stderr

@@ -2,7 +2,16 @@
 
 import pytest
 
-from training.corpus import HeldOut, Report, clean, find_leaks, load_dev, load_tests, load_train
+from training.corpus import (
+    HeldOut,
+    Report,
+    clean,
+    find_fault,
+    find_leaks,
+    load_dev,
+    load_tests,
+    load_train,
+)
 from training.pairs import read_pairs
 from training.text_recipe import CleaningRecipe, TextRecipe
 
@@ -342,3 +351,10 @@ def test_dev_texts_of_a_direction_are_one_up_to_the_limit(toy):
     assert dev.name == "one, two"
     assert dev.sources == ["Guten Morgen", "Das Haus", "Hund"]
     assert dev.references == ["Good morning", "The house", "dog"]
+
+
+def test_figures_are_kept_where_the_recipe_asks_for_no_letters():
+    rules = CleaningRecipe(max_words=6, max_ratio=3.0, min_ratio_characters=30, min_letters=0)
+
+    assert find_fault(("12+34", "46"), RULES) == "hardly any letters"
+    assert find_fault(("12+34", "46"), rules) is None

@@ -1,5 +1,7 @@
 """What the trainer reads is made once, from exactly these files."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -97,6 +99,21 @@ def test_changed_recipe_is_prepared_anew(changes, toy):
     prepare(run)
 
     assert made(run).items().isdisjoint(before.items())
+
+
+def test_what_was_prepared_before_a_key_was_known_stays_in_use(toy):
+    run = toy.open()
+    prepare(run)
+    path = run.prepared / "origin.json"
+    known = json.loads(path.read_text())
+    del known["origin"]["recipe"]["corpus"]["cleaning"]["min_letters"]
+    path.write_text(json.dumps(known))
+    before = made(run)
+
+    prepare(run)
+
+    assert made(run) == before
+    assert len(Prepared(run).examples(0).source) == 56
 
 
 def test_changed_training_text_is_prepared_anew(toy):
@@ -228,3 +245,33 @@ def test_weight_of_no_direction_is_refused(toy):
         ValueError, match=r"direction_weights names en-de, which is none of \['de-en'\]"
     ):
         toy.open(corpus__direction_weights={"en-de": 2})
+
+
+def test_epoch_reads_only_the_texts_that_are_for_it(toy):
+    toy.write("early", [("ich", "I"), ("du", "you")])
+    early = {"name": "early", "languages": ["de", "en"], "files": ["early.de", "early.en"]}
+    late = early | {"name": "late", "files": ["train.de", "train.en"], "epochs": [2, -1]}
+    run = toy.open(corpus__train=[early | {"epochs": [0, 1]}, late])
+    prepare(run)
+    prepared = Prepared(run)
+
+    counts = [len(prepared.examples(epoch).source) for epoch in range(5)]
+
+    assert counts == [2, 2, 56, 56, 56]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "sentence"),
+    [
+        ([[1, -1]], r"corpus\.train has no text for de-en in epoch 0"),
+        ([[0, 1], [3, -1]], r"corpus\.train has no text for de-en in epoch 2"),
+        ([[0, 1]], r"corpus\.train has no text for de-en in epoch 2"),
+        ([[3, 1]], r"toy 0: epochs 3 to 1 are none"),
+    ],
+)
+def test_epochs_without_text_are_refused(epochs, sentence, toy):
+    files = {"languages": ["de", "en"], "files": ["train.de", "train.en"]}
+    train = [files | {"name": f"toy {i}", "epochs": each} for i, each in enumerate(epochs)]
+
+    with pytest.raises(ValueError, match=sentence):
+        toy.open(corpus__train=train)

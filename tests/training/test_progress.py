@@ -95,3 +95,14 @@ def test_last_line_tells_minutes_and_tokens_a_second():
     assert last_line("mine", POSITION) == (
         "mine: dev BLEU 31.3 at step 0, 2.1 minutes, 0.4 of them validating, 40 tokens/s"
     )
+
+
+def test_of_equal_validations_the_first_is_the_best_unless_told_otherwise():
+    first, later = Position(step=1), Position(step=1)
+    for position, takes_equal in ((first, False), (later, True)):
+        for step in (1, 2):
+            position.step = step
+            position.judge(100.0, takes_equal=takes_equal)
+
+    assert (first.best_step, first.validations_since_best) == (1, 1)
+    assert (later.best_step, later.validations_since_best) == (2, 0)

@@ -117,3 +117,10 @@ def test_intervals_are_the_same_each_time():
     first, second = (score_by(["detok"], HYPOTHESES, REFERENCES, "en", 50) for _ in range(2))
 
     assert first == second
+
+
+def test_exact_counts_the_lines_that_are_the_reference():
+    metrics = score_by(["detok", "exact"], ["12", "3 4", ""], ["12", "34", ""], "qab")
+
+    assert [metric.name for metric in metrics] == ["BLEU", "chrF2", "exact"]
+    assert metrics[-1].score == pytest.approx(200 / 3)

@@ -287,6 +287,34 @@ def test_training_stops_when_dev_bleu_does_not_rise(toy):
     assert (position.step, position.best_step) == (4, 1)
 
 
+EXACT = {
+    "training__chosen_by": "exact",
+    "corpus__dev": [
+        {
+            "name": "toy dev",
+            "languages": ["de", "en"],
+            "files": ["dev.de", "dev.en"],
+            "protocols": ["detok", "exact"],
+        }
+    ],
+}
+
+
+def test_what_is_exactly_right_may_choose_instead_of_bleu(toy):
+    position = start(toy, **EXACT).train()
+
+    lines = read_metrics(toy)
+    shares = [metrics[-1]["score"] for line in lines for metrics in line["dev"].values()]
+    assert [line["dev_exact"] for line in lines] == shares
+    assert position.best_bleu == max(shares)
+    assert "dev_bleu" not in lines[0]
+
+
+def test_exact_must_be_measured_to_be_chosen_by(toy):
+    with pytest.raises(ValueError, match='chosen_by "exact" needs exact in the protocols of toy'):
+        start(toy, training__chosen_by="exact")
+
+
 def test_finished_run_is_not_trained_further(toy):
     start(toy).train()
     before = read_checkpoint(toy)["network"]
@@ -295,6 +323,17 @@ def test_finished_run_is_not_trained_further(toy):
 
     assert position.step == 6
     assert_equal_weights(read_checkpoint(toy)["network"], before)
+
+
+def test_run_that_began_before_a_key_was_known_goes_on(toy):
+    start(toy).train()
+    path = toy.runs / "toy" / "checkpoints" / "last.pt"
+    state = checkpoint.load(path)
+    sections, training = json.loads(state["fixed"])
+    del sections["network"]["recurrent_init"]
+    checkpoint.save(state | {"fixed": json.dumps([sections, training])}, path)
+
+    assert start(toy, training__max_steps=8).train().step == 8
 
 
 def test_finished_run_goes_on_when_it_may_be_longer(toy):

@@ -109,3 +109,77 @@ Minutes = Annotated[
         min=0.1, help="With --corpus: most minutes of training; by default 60.", show_default=False
     ),
 ]
+Laboratory = Annotated[
+    str,
+    typer.Argument(
+        metavar="TASK",
+        help="copy, reverse, sort, addition or parity, which are learnt, exported and "
+        "asked through the engine; delay or adding, how far back a layer remembers; gradients, "
+        "the classical figures.",
+    ),
+]
+Cells = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--cell",
+        help="As network.cell; by default gru. delay and adding compare several.",
+        show_default=False,
+    ),
+]
+Length = Annotated[
+    list[int] | None,
+    typer.Option(
+        min=1,
+        help="Of the longest question; of delay and adding the steps to remember over, several.",
+        show_default=False,
+    ),
+]
+Nesting = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=5, help="Of execute: operations in one another, at most.", show_default=False
+    ),
+]
+CurriculumName = Annotated[
+    str | None,
+    typer.Option(
+        "--curriculum",
+        help="Of execute: baseline, naive, mix or combined; by default combined.",
+        show_default=False,
+    ),
+]
+Units = Annotated[
+    int | None, typer.Option("--size", min=2, help="Units of a layer.", show_default=False)
+]
+Steps = Annotated[int | None, typer.Option(min=1, help="Of training.", show_default=False)]
+Drawn = Annotated[
+    int | None,
+    typer.Option(
+        "--pairs", min=10, help="Questions that are learnt from, at most.", show_default=False
+    ),
+]
+LabSeed = Annotated[int, typer.Option("--seed", help="Of what is drawn and of the weights.")]
+NetworkKeys = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--network",
+        metavar="KEY=VALUE",
+        help="A key of the network, as a recipe writes it; may be given several times.",
+        show_default=False,
+    ),
+]
+Clip = Annotated[
+    float, typer.Option(min=0, help="Of delay and adding: norm of the gradient; 0 cuts nothing.")
+]
+SaveRows = Annotated[
+    bool, typer.Option("--save", help="Of delay and adding: keep the rows for the documents.")
+]
+RunOrRecipe = Annotated[
+    Path, typer.Argument(help="Recipe, a TOML file; or the folder of a run that holds its own.")
+]
+Page = Annotated[
+    Path | None,
+    typer.Option(
+        help="File to write; by default report.html in the run's folder.", show_default=False
+    ),
+]

@@ -36,7 +36,8 @@ def print_table(table: "Tabulated", *, markdown: bool) -> None:
     if markdown:
         output.print(table.markdown(), markup=False, highlight=False, soft_wrap=True)
         return
-    shown = Table(caption=f"--markdown adds {', '.join(table.header[table.num_short :])}")
+    details = ", ".join(table.header[table.num_short :])
+    shown = Table(caption=f"--markdown adds {details}" if details else None)
     for column in table.header[: table.num_short]:
         shown.add_column(column, overflow="fold")
     for row in table.rows:

@@ -36,7 +36,8 @@ def train_run(run: Run) -> None:
             console.print(f"{size}, {trainer.precision} on {trainer.machine}")
         position = train_and_show(trainer, run.recipe.training, console)
         if ranks.is_first:
-            output.print(last_line(run.recipe.name, position), soft_wrap=True)
+            line = last_line(run.recipe.name, position, run.recipe.training.chosen_by)
+            output.print(line, soft_wrap=True)
 
 
 def evaluate_run(run: Run) -> None:

@@ -1,4 +1,4 @@
-"""Charts of what was found; all of matplotlib."""
+"""Differences from nothing, as bars."""
 
 import statistics
 from collections.abc import Sequence
@@ -8,8 +8,8 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# Okabe & Ito 2008: told apart by the colour-blind too
-GAIN, LOSS, FRAME = "#0072B2", "#D55E00", "#555555"
+from training.plots.style import FRAME, GAIN, LOSS, write
+
 ROW_INCHES = 0.27
 OUTLIER = 5.0
 """Bars of more than so many medians are cut off, or one failure would flatten all the others."""
@@ -41,8 +41,7 @@ def draw_differences(path: Path, title: str, bars: Sequence[Bar], unit: str) -> 
     axes.tick_params(axis="y", length=0)
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right", "left"]].set_visible(False)
-    # without the version of matplotlib, for the same figures make the same file
-    figure.savefig(path, format="png", dpi=110, metadata={"Software": None})
+    write(figure, path)
 
 
 def _draw_bar(axes: Axes, place: int, bar: Bar, limit: float) -> None:
