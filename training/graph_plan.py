@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from training.context import ContextUse
 from training.forms import CELLS, Form, num_states
-from training.graph_cells import Cell, build_cell
+from training.graph_cell import Cell
+from training.graph_cells import build_cell
 from training.graph_products import Arithmetic, Factor, Matrix
 from training.graph_writer import GraphWriter, WeightFile, WeightPart, kind_of
 from training.kinds import AttentionKind, CellKind, ContextReaders, Summary

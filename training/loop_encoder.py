@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from training.encoder_graph import WAYS, EncoderGraph
-from training.graph_cells import Cell
+from training.graph_cell import Cell
 from training.graph_products import Factor
 from training.graph_writer import INT64, UINT8, GraphWriter
 from training.quantize import ZERO, rounded_factor

@@ -77,7 +77,7 @@ class StepGraph(GraphPart):
         if self.plan.attends:
             context_NKM: str | None = self._attend(self._query(h_NKH))
         else:
-            self._attend_to_all()
+            self._attend_to_all(h_NKH)
             context_NKM = before_NKM
         if context_NKM is None:
             return []
@@ -128,14 +128,16 @@ class StepGraph(GraphPart):
         memory_NSM = graph.input("memory_NSM", self.kind, ["N", "S", self.memory_size])
         return keys_NAS, memory_NSM, graph.input("mask_NS", self.kind, ["N", "S"])
 
-    def _attend_to_all(self) -> None:
+    def _attend_to_all(self, h_NKH: str) -> None:
         """Add equal weights for all tokens, for who reads along: there is no attention."""
         graph, (*_, mask_NS) = self.graph, self._memory()
         mask_N1S = graph.node("Unsqueeze", [mask_NS, graph.integers(1)], "mask_N1S")
-        weights_N1S = graph.node("Softmax", [mask_N1S], "weights_N1S", axis=2)
-        rows = graph.node("Shape", ["tokens_NK"], "num_rows")
-        shape = graph.node("Concat", [rows, graph.integers(1)], "attention_shape", axis=0)
-        graph.node("Expand", [weights_N1S, shape], "attention_NKS")
+        # Nothing, for each row: a shape would be read by the host, which no captured run may ask.
+        ends = [graph.integers(0), graph.integers(1), graph.integers(2)]
+        first_NK1 = graph.node("Slice", [h_NKH, *ends], "first_NK1")
+        nothing_NK1 = graph.node("Sub", [first_NK1, first_NK1], "nothing_NK1")
+        masked_NKS = graph.node("Add", [nothing_NK1, mask_N1S], "masked_scores_NKS")
+        graph.node("Softmax", [masked_NKS], "attention_NKS", axis=2)
 
     def _attend(self, query: Factor) -> str:
         graph, (keys_NAS, memory_NSM, mask_NS) = self.graph, self._memory()

@@ -7,7 +7,9 @@ import onnx
 import pytest
 
 from tests.training.tiny_graphs import (
+    CONTEXTS,
     DEEP_PLANS,
+    FORMED,
     PLANS,
     TINY,
     Graphs,
@@ -21,7 +23,9 @@ from training.graphs import MASKED, write_graphs
 POSITIONS = 3
 # Half precision: rows are computed one by one here, side by side there.
 TOLERANCES = {"fp32": 1e-5, "fp16": 2e-2}
-ALL = pytest.mark.parametrize("plan", PLANS + DEEP_PLANS, ids=plan_name)
+ALL = pytest.mark.parametrize(
+    "plan", PLANS + DEEP_PLANS + FORMED[::2] + CONTEXTS[2:], ids=plan_name
+)
 PRECISIONS = pytest.mark.parametrize("precision", TOLERANCES)
 
 
