@@ -29,6 +29,11 @@ test: $(VENV)/tested  ## install what the tests need; check format, lint and typ
 slow: $(VENV)/tested  ## run the slow tests, which train and serve: some minutes
 	$(BIN)/python -m pytest -m "slow and not gpu" --numprocesses 2 --dist loadfile
 
+# The storm has 100,000 requests here and 5,000 among the slow tests.
+test-system: $(VENV)/tested  ## wear a server down: load, drain, attacks, fuzzing; a quarter of an hour on two free cores
+	STORM_REQUESTS=$${STORM_REQUESTS:-100000} FUZZ_SECONDS=$${FUZZ_SECONDS:-15} $(BIN)/python -m pytest -m slow \
+	  tests/system/test_storm.py tests/system/test_drain.py tests/system/test_attacks.py tests/system/test_fuzzing.py
+
 # make bench SOURCE=FILE translates real lines, of the language that PAIR begins with.
 PAIR ?= de-en
 TEXTS := --pair $(PAIR) $(if $(SOURCE),--source "$(SOURCE)")

@@ -17,6 +17,10 @@ HEAD_SECONDS = 10.0
 """For all of the first line and the headers of a request, from the moment that one is due."""
 PROGRESS_SECONDS = 60.0
 """Without a byte of a body that is not all there, or without room for more of an answer."""
+LINGER_SECONDS = 2.0
+"""For a client to read an answer that was given before it had sent all of its body."""
+PIECE_BYTES = 16_384
+"""Of a head, that are looked at together: h11 measures only what is not complete."""
 
 _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n"
@@ -33,7 +37,7 @@ class BoundedConnection(H11Protocol):
         # Asked when a connection is made, not for each request: what is open may be used.
         self._most, self.limit_concurrency = self.limit_concurrency, None
         self._timer: asyncio.TimerHandle | None = None
-        self._awaits_head = False
+        self._awaits_head = self._lingers = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Refuse a connection beyond the limit, and wait for the head on any other."""
@@ -47,7 +51,10 @@ class BoundedConnection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what came, and see what is waited for now."""
-        super().data_received(data)
+        while data and not self.transport.is_closing():
+            size = len(data) if self.conn.their_state is h11.SEND_BODY else PIECE_BYTES
+            super().data_received(data[:size])
+            data = data[size:]
         self._watch()
 
     def on_response_complete(self) -> None:
@@ -72,8 +79,13 @@ class BoundedConnection(H11Protocol):
 
     def _watch(self) -> None:
         state = self.conn.their_state
+        self._lingers = self._lingers and state is h11.SEND_BODY
         if self.transport.is_closing():
             self._set_timer(None)
+        elif state is h11.SEND_BODY and self.cycle.response_complete:
+            if not self._lingers:
+                self._lingers = True
+                self._set_timer(LINGER_SECONDS)
         elif self.timeout_keep_alive_task is not None:
             self._awaits_head = False
             self._set_timer(None)

@@ -1,7 +1,9 @@
 """Files that are zip archives of parts: read within bounds, written with all else as it was."""
 
 import io
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 
 from service.errors import InvalidDocument, TooLarge
@@ -9,6 +11,12 @@ from service.errors import InvalidDocument, TooLarge
 MAX_PARTS = 5_000
 MAX_UNPACKED_BYTES = 100_000_000
 """Of all parts together: ten times the largest upload by default."""
+
+_DAMAGE = (
+    *(zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, OSError, zlib.error, struct.error),
+    *(ValueError, RuntimeError, IndexError),  # of places that lie outside of the file, and the like
+)
+"""What zipfile raises, as a fuzzer has found, for archives that are none."""
 
 _OLD_OFFICE = b"\xd0\xcf\x11\xe0"
 """What files of the old binary formats begin with, and encrypted ones of the new."""
@@ -28,7 +36,7 @@ def unpack(content: bytes) -> dict[str, bytes]:
             _check(archive.infolist())
             # No more bytes come of a part than its entry says, whatever the data holds.
             return {entry.filename: archive.read(entry) for entry in archive.infolist()}
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError, OSError):
+    except _DAMAGE:
         raise InvalidDocument("the file is no archive, or damaged", field="file") from None
 
 

@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
 from service import connections
-from service.server import configuration
+from service.server import MAX_HEAD_BYTES, configuration
 from service.settings import Settings
 from tests.service.test_server import TIMEOUT_SECONDS, EmptyLibrary, Intake, WatchedServer, start
 
@@ -24,6 +24,11 @@ HEAD = b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n"
 
 async def echo(request: Request) -> PlainTextResponse:
     return PlainTextResponse((await request.body()).decode())
+
+
+async def hasty(request: Request) -> PlainTextResponse:
+    """Answer without a look at the body."""
+    return PlainTextResponse("done")
 
 
 async def think(request: Request) -> PlainTextResponse:
@@ -48,7 +53,7 @@ async def flood(request: Request) -> StreamingResponse:
 def server(monkeypatch) -> Iterator[WatchedServer]:
     monkeypatch.setattr(connections, "HEAD_SECONDS", SHORT_SECONDS)
     monkeypatch.setattr(connections, "PROGRESS_SECONDS", SHORT_SECONDS)
-    routes = {"/echo": echo, "/think": think, "/flood": flood}
+    routes = {"/echo": echo, "/think": think, "/hasty": hasty, "/flood": flood}
     app = Starlette(routes=[Route(path, call, methods=["POST"]) for path, call in routes.items()])
     app.state.intake, app.state.library = Intake(), EmptyLibrary()
     app.state.is_over = threading.Event()
@@ -121,6 +126,31 @@ def test_body_that_does_not_come_is_not_waited_for(server):
         client.sendall(HEAD + b"\r\nbo")
 
         assert read_to_end(client) == b""
+
+
+def test_body_that_goes_on_behind_its_answer_is_not_read_for_ever(server, monkeypatch):
+    monkeypatch.setattr(connections, "LINGER_SECONDS", SHORT_SECONDS)
+    monkeypatch.setattr(connections, "PROGRESS_SECONDS", TIMEOUT_SECONDS)
+    gap = threading.Event()
+    with connect(server) as client:
+        client.sendall(b"POST /hasty HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
+        assert client.recv(65536).startswith(b"HTTP/1.1 200")
+        for _ in range(100):
+            try:
+                client.sendall(b"a")
+            except (ConnectionResetError, BrokenPipeError):
+                break
+            gap.wait(SHORT_SECONDS / 10)
+        else:
+            pytest.fail("the server took every byte")
+
+
+@pytest.mark.parametrize("size", [2 * MAX_HEAD_BYTES, 4 * MAX_HEAD_BYTES])
+def test_head_that_is_too_large_is_refused_even_if_it_comes_at_once(server, size):
+    with connect(server) as client:
+        client.sendall(HEAD + b"X: " + b"a" * size + b"\r\n\r\nbody")
+
+        assert read_to_end(client)[:12] in (b"HTTP/1.1 400", b"")
 
 
 def test_slow_body_that_goes_on_coming_is_taken(server):

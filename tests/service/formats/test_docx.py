@@ -1,5 +1,6 @@
 import io
 import zipfile
+from contextlib import suppress
 
 import docx
 import pytest
@@ -228,6 +229,28 @@ def test_damaged_part_is_refused(document):
 
     with pytest.raises(InvalidDocument, match="damaged"):
         parse(bytes(content), OPTIONS)
+
+
+@given(st.data())
+@settings(max_examples=300)
+def test_no_byte_that_is_changed_is_met_with_anything_but_a_refusal(data):
+    content = bytearray(archive(TYPES | {"word/document.xml": b"<a/>"}))
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, len(content) - 1))
+        content[place] = data.draw(st.integers(0, 255))
+
+    with suppress(InvalidDocument, TooLarge):
+        parse(bytes(content), OPTIONS)
+
+
+def test_directory_that_lies_outside_of_the_file_is_refused():
+    content = archive(TYPES | {"word/document.xml": b"<a/>"})
+    place = content.rindex(b"PK\x05\x06") + 16  # where the directory begins, four bytes
+
+    moved = content[:place] + (2**31).to_bytes(4, "little") + content[place + 4 :]
+
+    with pytest.raises(InvalidDocument, match="damaged"):
+        parse(moved, OPTIONS)
 
 
 def test_archive_that_unpacks_to_too_much_is_refused():
