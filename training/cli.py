@@ -293,6 +293,8 @@ def lab(  # noqa: PLR0913, PLR0917  # one parameter for each flag
     size: flags.Units = None,
     steps: flags.Steps = None,
     pairs: flags.Drawn = None,
+    nesting: flags.Nesting = None,
+    curriculum: flags.CurriculumName = None,
     network: flags.NetworkKeys = None,
     clip: flags.Clip = 1.0,
     seed: flags.LabSeed = 1,
@@ -310,7 +312,8 @@ def lab(  # noqa: PLR0913, PLR0917  # one parameter for each flag
 
     lengths, keys = tuple(length or ()), tuple(network or ())
     given = {"lengths": lengths, "network": keys, "size": size, "steps": steps, "pairs": pairs}
-    work(wishes_of(task, cell, clip, seed=seed, **given), runs, save=save)
+    programs = {"nesting": nesting, "curriculum": curriculum}
+    work(wishes_of(task, cell, clip, seed=seed, **given, **programs), runs, save=save)
 
 
 def main() -> None:

@@ -22,5 +22,5 @@ def test_gru_learns(task, tmp_path):
     taught = dict(read_pairs_of(run / "texts" / "train.tsv"))
     assert not taught.keys() & dict(pairs).keys()
     accuracy = accuracy_of(ask(run / "bundles" / run.name / "1", pairs))
-    assert accuracy.all > 500
+    assert accuracy.all > 400
     assert accuracy.share >= AT_LEAST[task]

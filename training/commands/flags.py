@@ -113,7 +113,7 @@ Laboratory = Annotated[
     str,
     typer.Argument(
         metavar="TASK",
-        help="copy, reverse, sort, addition or parity, which are learnt, exported and "
+        help="copy, reverse, sort, addition, parity or execute, which are learnt, exported and "
         "asked through the engine; delay or adding, how far back a layer remembers; gradients, "
         "the classical figures.",
     ),
@@ -172,7 +172,8 @@ Clip = Annotated[
     float, typer.Option(min=0, help="Of delay and adding: norm of the gradient; 0 cuts nothing.")
 ]
 SaveRows = Annotated[
-    bool, typer.Option("--save", help="Of delay and adding: keep the rows for the documents.")
+    bool,
+    typer.Option("--save", help="Of delay, adding and reverse: keep the rows for the documents."),
 ]
 RunOrRecipe = Annotated[
     Path, typer.Argument(help="Recipe, a TOML file; or the folder of a run that holds its own.")

@@ -1,5 +1,6 @@
 """An experiment: a task, a network and a budget, written down as the recipe that carries it out."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +17,10 @@ LANGUAGES = ("qaa", "qab")
 HELD_OUT = 1000
 """Pairs of dev and of test, at most."""
 TEXTS = "texts"
+NAMED = ("size", "layers", "pairs", "steps", "seed")
+"""What of a budget stands in a name."""
 RECIPE = "recipe.toml"
+_NO_NAME = re.compile("[^a-z0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +48,17 @@ class Experiment:
     budget: Budget
     network: Mapping[str, object]
     """Keys of `[network]` that differ from those here."""
+    variant: str = ""
+    """What else tells it from others of the task."""
 
     @property
     def name(self) -> str:
-        """Of its run and its bundle."""
-        budget = asdict(self.budget)
-        wished = [f"{self.length}", *(str(budget[key]) for key in ("size", "layers", "steps"))]
-        parts = ["lab", self.task, self.cell.replace("_", "-"), *wished, str(self.budget.seed)]
-        return "-".join(parts)
+        """Of its run and its bundle: experiments that differ in anything have different ones."""
+        sizes = asdict(self.budget) | {"length": self.length}
+        wished = [f"{key}{sizes[key]:g}" for key in ("length", *NAMED)]
+        odd = [f"{key} {value}" for key, value in self.network.items()]
+        parts = ["lab", self.task, self.variant, self.cell, *odd, *wished]
+        return _NO_NAME.sub("-", " ".join(part for part in parts if part).lower()).strip("-")
 
 
 def open_experiment(experiment: Experiment, runs: Path) -> Run:

@@ -3,18 +3,15 @@
     python -m training.laboratory.study
 
 writes those of `training/laboratory.md` from `results/memory.json`, which `dragoman-train lab
-delay --save` and `lab adding --save` fill.
+delay`, `adding` and `reverse` fill with `--save`.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import Field
 
 from training.laboratory.memory import HELD_ACCURACY, HELD_ERROR, Held, MemoryBudget, MemoryTask
 from training.markdown import fill
-from training.plots import Curve, Panel, draw_panels
+from training.plots import Reach, draw_reaches
 from training.record import Record
 from training.tables import Table
 
@@ -65,15 +62,41 @@ class SubjectRow(Record):
         return self.task, self.label
 
 
+class SaidRow(Record):
+    """How long a word a whole network said again, from its end."""
+
+    label: str
+    steps: int
+    size: int
+    right_by_length: dict[int, float]
+    """Share of held-out words that are exactly right."""
+
+    @property
+    def longest(self) -> int:
+        """Up to which length at least 95 % are; 0 if none is."""
+        longest = 0
+        for length in sorted(self.right_by_length):
+            if self.right_by_length[length] < HELD_ACCURACY:
+                break
+            longest = length
+        return longest
+
+
 class Study(Record):
     """Everything that was measured."""
 
-    rows: Annotated[tuple[SubjectRow, ...], Field()] = ()
+    rows: tuple[SubjectRow, ...] = ()
+    said: tuple[SaidRow, ...] = ()
+
+    def with_said(self, row: SaidRow) -> "Study":
+        """Return the study with a row in place of an older one of the same label."""
+        kept = [each for each in self.said if each.label != row.label]
+        return self.model_copy(update={"said": (*kept, row)})
 
     def with_row(self, row: SubjectRow) -> "Study":
         """Return the study with a row in place of an older one of the same task and label."""
         kept = [each for each in self.rows if each.is_of != row.is_of]
-        return Study(rows=(*kept, row))
+        return self.model_copy(update={"rows": (*kept, row)})
 
 
 def row_of(
@@ -131,31 +154,23 @@ def _cells(row: SubjectRow | None) -> tuple[str, str]:
 
 
 def draw_study(file: Path, rows: Sequence[SubjectRow]) -> None:
-    """Write the picture: accuracy and error by delay."""
-    shown = {"delay": "right at the end, %", "adding": "squared error"}
+    """Write the picture: the longest delay that each layer held."""
+    labels = list(dict.fromkeys(row.label for row in rows))
+    found = {row.is_of: row for row in rows}
     titles = {
         "delay": "delay: one of four symbols, then noise",
         "adding": "adding: the sum of two marked numbers",
     }
-    panels = []
-    for task, label in shown.items():
-        factor = 100 if task == "delay" else 1
-        curves = [
-            Curve(
-                row.label,
-                [each.delay for each in row.held],
-                [factor * each.score for each in row.held],
-            )
-            for row in rows
-            if row.task == task
-        ]
-        line = 100 * HELD_ACCURACY if task == "delay" else HELD_ERROR
-        if curves:
-            title = titles[task]
-            panels.append(
-                Panel(title, "steps back", label, curves, is_log=task == "adding", line=line)
-            )
-    draw_panels(file, panels)
+    panels = [
+        (title, [_reach(label, found.get((task, label))) for label in labels])
+        for task, title in titles.items()
+        if any(row.task == task for row in rows)
+    ]
+    draw_reaches(file, panels, "steps that were held")
+
+
+def _reach(label: str, row: SubjectRow | None) -> Reach:
+    return Reach(label, row.longest, row.is_open) if row else Reach(label, None)
 
 
 def describe_study(rows: Sequence[SubjectRow]) -> str:
@@ -182,16 +197,34 @@ def read_study(path: Path = RESULTS) -> Study:
     return Study.read(path) if path.exists() else Study()
 
 
-def fill_page(text: str, study: Study) -> str:
-    """Return the page with the table of what was measured."""
-    if not study.rows:
-        return fill(text, {"memory": "Not measured."})
-    parts = [
-        tabulate_study(study.rows).markdown(),
-        describe_study(study.rows),
-        f"![Accuracy and error by delay](pictures/{MEMORY_PICTURE})",
+def tabulate_said(rows: Sequence[SaidRow]) -> Table:
+    """Return one row for each way in which a decoder knows of the source."""
+    lines = [
+        (
+            row.label,
+            f"{row.longest}",
+            ", ".join(f"{n}: {share:.0%}" for n, share in sorted(row.right_by_length.items())),
+            f"{row.steps:,} steps, {row.size} units",
+        )
+        for row in rows
     ]
-    return fill(text, {"memory": "\n\n".join(parts)})
+    header = ("network", "letters held", "right, by letters", "budget")
+    return Table(header, lines, len(header))
+
+
+def fill_page(text: str, study: Study) -> str:
+    """Return the page with the tables of what was measured."""
+    memory, said = "Not measured.", "Not measured."
+    if study.rows:
+        parts = [
+            tabulate_study(study.rows).markdown(),
+            describe_study(study.rows),
+            f"![The longest delay that each layer held](pictures/{MEMORY_PICTURE})",
+        ]
+        memory = "\n\n".join(parts)
+    if study.said:
+        said = tabulate_said(study.said).markdown()
+    return fill(text, {"memory": memory, "said": said})
 
 
 if __name__ == "__main__":

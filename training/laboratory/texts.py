@@ -17,7 +17,7 @@ Part = Literal["train", "dev", "test"]
 PARTS: tuple[Part, ...] = ("train", "dev", "test")
 TENTHS = 10
 """One of dev, one of test, the others of training."""
-PATIENCE = 50
+PATIENCE = 20
 """Times the number of pairs wanted, that are drawn at most: a short task has few."""
 
 DrawPair = Callable[[np.random.Generator], Pair]

@@ -14,16 +14,17 @@ from training.laboratory.memory import MemoryBudget, MemoryTask, Subject
 from training.laboratory.tasks import TASKS
 from training.recipe import NetworkRecipe
 
-EXECUTE, GRADIENTS = "execute", "gradients"
+EXECUTE, GRADIENTS, SAVED = "execute", "gradients", "reverse"
 MEMORY_TASKS: tuple[str, ...] = get_args(MemoryTask)
-LAB_TASKS = (*TASKS, *MEMORY_TASKS, GRADIENTS)
+LAB_TASKS = (*TASKS, EXECUTE, *MEMORY_TASKS, GRADIENTS)
 DELAYS = (10, 20, 40, 80, 160, 320)
 BUDGETS = {
     "copy": Budget(pairs=20_000, steps=1_200, size=64),
     "reverse": Budget(pairs=20_000, steps=1_200, size=64),
     "sort": Budget(pairs=20_000, steps=1_200, size=64),
     "parity": Budget(pairs=5_000, steps=1_200, size=64),
-    "addition": Budget(pairs=80_000, steps=3_000, size=128),
+    "execute": Budget(pairs=8_000, steps=1, size=128),
+    "addition": Budget(pairs=80_000, steps=4_000, size=128),
 }
 """With which a GRU reaches what the slow tests ask for."""
 ONE_LAYER = {
@@ -54,7 +55,7 @@ class Wishes:
     network: tuple[str, ...] = ()
     clip_norm: float | None = 1.0
 
-    def check(self) -> None:
+    def check(self, *, save: bool = False) -> None:
         """Refuse what does not go together.
 
         Raises:
@@ -68,8 +69,13 @@ class Wishes:
         if self.curriculum not in {None, *get_args(Curriculum)}:
             known = ", ".join(get_args(Curriculum))
             raise ValueError(f"curriculum {self.curriculum} is none of {known}")
+        self._check_flags(save=save)
+
+    def _check_flags(self, *, save: bool) -> None:
         if self.task != EXECUTE and (self.nesting or self.curriculum):
             raise ValueError("--nesting and --curriculum are for execute")
+        if save and self.task not in (*MEMORY_TASKS, SAVED):
+            raise ValueError(f"--save is for {', '.join(MEMORY_TASKS)} and {SAVED}")
         if self.task not in MEMORY_TASKS and len(self.cells) > 1:
             raise ValueError(
                 f"{self.task} learns with one cell at a time: {self.cells} are several"
@@ -81,6 +87,11 @@ class Wishes:
     def memory_task(self) -> MemoryTask:
         """The task, of those that ask how far back a layer remembers."""
         return "delay" if self.task == "delay" else "adding"
+
+    @property
+    def label(self) -> str:
+        """What is tried, in words: the cell and what else of the network was named."""
+        return ", ".join([self.cells[0], *(f"{k} {v}" for k, v in self.network_keys().items())])
 
     def network_keys(self) -> dict[str, Any]:
         """Return the keys of `[network]` that were given.
@@ -139,11 +150,5 @@ def wishes_of(
     clip_norm: float,
     **given: Any,  # noqa: ANN401
 ) -> Wishes:
-    """Return what the command line says, checked.
-
-    Raises:
-        ValueError: it cannot be done.
-    """
-    wishes = Wishes(task, tuple(cells or ["gru"]), clip_norm=clip_norm or None, **given)  # type: ignore[arg-type]
-    wishes.check()
-    return wishes
+    """Return what the command line says, unchecked."""
+    return Wishes(task, tuple(cells or ["gru"]), clip_norm=clip_norm or None, **given)  # type: ignore[arg-type]

@@ -2,6 +2,9 @@
 
 from training.laboratory.memory import Held, MemoryBudget
 from training.laboratory.study import (
+    PAGE,
+    PICTURES,
+    SaidRow,
     Study,
     draw_study,
     fill_page,
@@ -53,7 +56,23 @@ def test_picture_is_drawn(tmp_path):
 
 
 def test_page_says_so_where_nothing_was_measured():
-    page = fill_page("<!-- memory -->\nold\n<!-- end -->\n", Study())
+    places = "<!-- memory -->\nold\n<!-- end -->\n<!-- said -->\nold\n<!-- end -->\n"
 
-    assert "Not measured." in page
+    page = fill_page(places, Study())
+
+    assert page.count("Not measured.") == 2
     assert "old" not in page
+
+
+def test_words_are_held_up_to_the_first_length_that_is_not():
+    row = SaidRow(label="gru", steps=9, size=8, right_by_length={1: 1.0, 2: 0.95, 3: 0.9, 4: 0.99})
+
+    assert row.longest == 2
+    assert Study().with_said(row).with_said(row).said == (row,)
+
+
+def test_page_is_that_of_what_was_measured():
+    text = PAGE.read_text(encoding="utf-8")
+
+    assert fill_page(text, read_study()) == text
+    assert (PICTURES / "memory.png").exists()

@@ -12,11 +12,13 @@ from training.laboratory.wishes import wishes_of
         ("copy", ["abacus"], {}, "cell abacus is none of gru, lstm"),
         ("copy", ["gru", "lstm"], {}, "copy learns with one cell at a time"),
         ("copy", None, {"lengths": (3, 4)}, "copy has one length"),
+        ("copy", None, {"nesting": 2}, "--nesting and --curriculum are for execute"),
+        ("execute", None, {"curriculum": "hard"}, "curriculum hard is none of baseline, naive"),
     ],
 )
 def test_wrong_wish_is_refused_by_its_value(task, cells, given, sentence):
     with pytest.raises(ValueError, match=sentence):
-        wishes_of(task, cells, 1.0, **given)
+        wishes_of(task, cells, 1.0, **given).check()
 
 
 def test_wrong_key_of_the_network_is_refused_by_its_name():
@@ -48,3 +50,8 @@ def test_what_is_not_wished_is_what_suits_the_task():
 
     assert smaller.budget().size == 8
     assert smaller.budget().steps == usual.budget().steps
+
+
+def test_rows_of_other_tasks_are_not_kept():
+    with pytest.raises(ValueError, match="--save is for delay, adding and reverse"):
+        wishes_of("copy", None, 1.0).check(save=True)

@@ -145,3 +145,30 @@ def test_open_lstm_lets_more_flow_back_than_an_elman_layer():
 
     assert elman[-1] < 0.5**4 * 1.01  # orthogonal, halved at each of four steps
     assert lstm[-1] > elman[-1]
+
+
+def test_output_gate_of_a_peephole_looks_at_the_new_cell_and_the_others_at_the_old():
+    reading = read("lstm-peephole")[0][0]
+    own = dict(reading.layer.rnn.named_parameters())
+    with torch.no_grad():
+        own["peephole"].copy_(torch.linspace(-40, 40, 12))
+    p_i, p_o, p_f = own["peephole"].detach().chunk(3)
+    h, c = torch.zeros(4), torch.zeros(4)
+    found = {"i": [], "f": [], "o": []}
+    for x in reading.x_TD:
+        sums = own["weight_ih_l0"] @ x + own["bias_ih_l0"]
+        i, f, g, o = (sums + own["weight_hh_l0"] @ h + own["bias_hh_l0"]).detach().chunk(4)
+        i, f = (i + p_i * c).sigmoid(), (f + p_f * c).sigmoid()
+        c = f * c + i * g.tanh()
+        o = (o + p_o * c).sigmoid()
+        h = o * c.tanh()
+        for name, gate in zip("ifo", (i, f, o), strict=True):
+            found[name].append(gate)
+
+    shares = {each.gate: each for each in measure_gates([reading])}
+
+    for name, gates in found.items():
+        values = torch.cat(gates)
+        assert shares[name].closed == pytest.approx(float((values < 0.1).float().mean()))
+        assert shares[name].open == pytest.approx(float((values > 0.9).float().mean()))
+    assert shares["o"].closed + shares["o"].open > 0.3
