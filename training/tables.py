@@ -60,9 +60,10 @@ def list_signatures(results: Iterable[Result]) -> list[str]:
 
 def tabulate_ablation(result: AblationResult) -> Table:
     """Return one row for each of an ablation that was trained."""
-    figures = ["dev BLEU", "beside the base", "tokens/s", "minutes"]
-    if _is_timed(result):
-        figures += ["tokens/s, one core", "sentences/s, one core"]
+    figures = ["dev BLEU", "beside the base"]
+    # what a row was timed by itself for counts, not what else the machine did meanwhile
+    of_core = ["tokens/s, one core", "sentences/s, one core"]
+    figures += of_core if _is_timed(result) else ["tokens/s", "minutes"]
     rows = [_ablation_row(row, result) for row in result.rows]
     header = ("row", *figures, "parameters", "what changes", "why")
     return Table(header, rows, 1 + len(figures))
@@ -193,8 +194,7 @@ def _training(repetition: Repetition) -> str:
 def _ablation_row(row: RowResult, result: AblationResult) -> tuple[str, ...]:
     trials, base = row.trials, result.base
     if not row.bleus:
-        empty = [""] * (6 if _is_timed(result) else 4)
-        return (row.name, f"failed: {row.failures[0]}", *empty, row.changes, row.reason)
+        return (row.name, f"failed: {row.failures[0]}", *[""] * 4, row.changes, row.reason)
     bleu = statistics.fmean(row.bleus)
     spread = f" (sd {_deviation(row.bleus):.2f})" if len(row.bleus) > 1 else ""
     failed = f"; {len(row.failures)} failed" if row.failures else ""
@@ -203,9 +203,7 @@ def _ablation_row(row: RowResult, result: AblationResult) -> tuple[str, ...]:
         row.name,
         f"{bleu:.2f}{spread}{failed}",
         beside,
-        f"{statistics.fmean(trial.tokens_per_second for trial in trials):,.0f}",
-        f"{statistics.fmean(trial.minutes for trial in trials):.1f}",
-        *(_speeds(row) if _is_timed(result) else ()),
+        *(_speeds(row) if _is_timed(result) else _pace(row)),
         f"{trials[0].parameters:,}",
         row.changes,
         row.reason,
@@ -214,6 +212,14 @@ def _ablation_row(row: RowResult, result: AblationResult) -> tuple[str, ...]:
 
 def _is_timed(result: AblationResult) -> bool:
     return any(trial.speeds is not None for row in result.rows for trial in row.trials)
+
+
+def _pace(row: RowResult) -> tuple[str, str]:
+    """Return how many tokens a second training learnt from, and its minutes."""
+    return (
+        f"{statistics.fmean(trial.tokens_per_second for trial in row.trials):,.0f}",
+        f"{statistics.fmean(trial.minutes for trial in row.trials):.1f}",
+    )
 
 
 def _speeds(row: RowResult) -> tuple[str, str]:
