@@ -30,25 +30,26 @@ class Asked:
 
 async def ask_until_refused(port: int, asked: list[Asked], is_enough: asyncio.Event) -> None:
     connection = Connection(port)
-    while True:
-        mine = Asked(time.monotonic())
-        try:
-            await connection.send(request("POST", "/v1/translate", BODY))
-        except ConnectionError:
-            return  # nobody listens any more
+    try:
+        while await ask(connection, asked):
+            if sum(each.answer is not None for each in asked) >= ANSWERS_BEFORE:
+                is_enough.set()
+    finally:
+        connection.close()
+
+
+async def ask(connection: Connection, asked: list[Asked]) -> bool:
+    """Ask once; return whether to ask again."""
+    mine = Asked(time.monotonic())
+    try:
+        await connection.send(request("POST", "/v1/translate", BODY))
         asked.append(mine)
-        try:
-            mine.answer = await connection.read()
-        except asyncio.IncompleteReadError as failure:
-            mine.broken = failure.partial
-            return
-        except ConnectionError:
-            return
-        if sum(each.answer is not None for each in asked) >= ANSWERS_BEFORE:
-            is_enough.set()
-        if mine.answer.status != 200:
-            connection.close()
-            return
+        mine.answer = await connection.read()
+    except asyncio.IncompleteReadError as failure:
+        mine.broken = failure.partial
+    except ConnectionError:
+        pass  # nobody listens any more
+    return mine.answer is not None and mine.answer.status == 200
 
 
 async def end_under_load(server: WatchedServer) -> tuple[list[Asked], float]:
