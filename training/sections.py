@@ -33,6 +33,10 @@ def reread_sections(kept: Mapping[str, Any]) -> Sections:
 
 def _reread(name: str, section: Any) -> Any:  # noqa: ANN401  # whatever JSON held
     try:
-        return _KINDS[name].model_validate(section).model_dump(mode="json")
-    except (KeyError, ValidationError):
+        kind = _KINDS[name]
+        # what a section may not name unless it needs it stands in a dump all the same
+        fields = kind.model_fields
+        named = {k: v for k, v in section.items() if k not in fields or v != fields[k].default}
+        return kind.model_validate(named).model_dump(mode="json")
+    except (KeyError, AttributeError, ValidationError):
         return section

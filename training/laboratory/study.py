@@ -203,7 +203,7 @@ def tabulate_said(rows: Sequence[SaidRow]) -> Table:
         (
             row.label,
             f"{row.longest}",
-            ", ".join(f"{n}: {share:.0%}" for n, share in sorted(row.right_by_length.items())),
+            ", ".join(f"{n}: {share:.1%}" for n, share in sorted(row.right_by_length.items())),
             f"{row.steps:,} steps, {row.size} units",
         )
         for row in rows
