@@ -49,6 +49,8 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        # A copy: what runs for long is not to change with the working tree.
+        self.probe = shutil.copy(Path(__file__).with_name("probe.py"), folder)
         storage = (
             f'[storage]\ndriver = "vfs"\ngraphroot = "{folder}/graph"\nrunroot = "{folder}/run"\n'
         )
@@ -184,9 +186,10 @@ def refuses_without_device(bench: Bench) -> str:
         said = bench.run("buildah", "run", container, "--", "dragoman", "serve", status=None)
     finally:
         bench.run("buildah", "rm", container)
-    if "cuda" not in said.lower():
+    reasons = [line for line in said.splitlines() if "cuda" in line.lower()]
+    if not reasons:
         raise RuntimeError(f"it does not say what is missing:\n{said}")
-    return said.strip().splitlines()[-1]
+    return reasons[-1]
 
 
 def run_confined(bench: Bench, target: str, user: str) -> str:

@@ -16,6 +16,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 URL = "http://127.0.0.1:8000"
 TEXT = "Guten Morgen. Wie geht es dir?"
@@ -23,18 +24,19 @@ START_SECONDS = 120
 REQUESTS = 8
 
 
-def ask(path: str, body: object = None) -> dict:
+def ask(path: str, body: object = None) -> dict[str, Any]:
     """Return the answer of the service, read as JSON."""
     data = json.dumps(body).encode() if body else None
     request = urllib.request.Request(URL + path, data, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=60) as answer:
-        return json.load(answer)
+        read: dict[str, Any] = json.load(answer)
+    return read
 
 
 def translate(text: str) -> str:
     """Return a translation from whatever language the text is in."""
     answer = ask("/v1/translate", {"text": text, "target": "en", "beam": 4, "cache": False})
-    return answer["translations"][0]["text"]
+    return str(answer["translations"][0]["text"])
 
 
 def is_healthy() -> bool:
