@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -33,6 +34,13 @@ from training.graphs import GraphFiles, Plan, write_graphs
 
 DATABASE = os.environ.pop("DRAGOMAN_TEST_DATABASE", None)
 """Taken out of the environment, where the program refuses variables that it does not know."""
+
+
+def pytest_configure():
+    # A shell lets what it starts in the background ignore SIGINT, and so would what tests start.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 LANGUAGES = ("de", "en")
 SENTENCES = [

@@ -61,8 +61,6 @@ def start(tiny_bundle):
         "LC_ALL": "C",
     }
     processes = []
-    # In the background of a shell, tests ignore SIGINT, and so would what they start.
-    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def invoke(*arguments, **streams):
         command = [sys.executable, "-m", "service", *arguments]
@@ -74,7 +72,6 @@ def start(tiny_bundle):
     for process in processes:
         process.kill()
         process.communicate()
-    signal.signal(signal.SIGINT, ignored)
 
 
 @pytest.fixture
