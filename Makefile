@@ -27,7 +27,7 @@ test: $(VENV)/tested  ## install what the tests need; check format, lint and typ
 	$(BIN)/python -m pytest
 
 slow: $(VENV)/tested  ## run the slow tests, which train and serve: some minutes
-	$(BIN)/python -m pytest -m "slow and not gpu" --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest -m "slow and not gpu and not long" --numprocesses 2 --dist loadfile
 
 # The storm has 100,000 requests here and 5,000 among the slow tests.
 test-system: $(VENV)/tested  ## wear a server down: load, drain, attacks, fuzzing; a quarter of an hour on two free cores
