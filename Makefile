@@ -26,8 +26,9 @@ test: $(VENV)/tested  ## install what the tests need; check format, lint and typ
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
 
+# Two files at a time, each with a core of its own for PyTorch.
 slow: $(VENV)/tested  ## run the slow tests, which train and serve: some minutes
-	$(BIN)/python -m pytest -m "slow and not gpu and not long" --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow and not gpu and not long" --numprocesses 2 --dist loadfile
 
 # The storm has 100,000 requests here and 5,000 among the slow tests.
 test-system: $(VENV)/tested  ## wear a server down: load, drain, attacks, fuzzing; a quarter of an hour on two free cores

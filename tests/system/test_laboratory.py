@@ -13,7 +13,7 @@ AT_LEAST = {"copy": 1.0, "parity": 1.0, "addition": 0.99, "reverse": 0.99, "sort
 """Share of the held-out questions that is answered exactly."""
 SMALL = {
     "copy": ("--length", "5", "--steps", "500"),
-    "parity": ("--length", "8", "--steps", "1200"),
+    "parity": ("--length", "8", "--steps", "2000"),
     "addition": ("--length", "2", "--steps", "2000", "--size", "64"),
     "reverse": ("--length", "5", "--steps", "500"),
     "sort": ("--length", "5", "--steps", "900"),
