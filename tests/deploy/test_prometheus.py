@@ -59,11 +59,19 @@ def prometheus(tmp_path_factory, tiny_bundle) -> Iterator[httpx2.Client]:
         )
         with httpx2.Client(base_url=f"http://{address}", timeout=TIMEOUT_SECONDS) as client:
             try:
+                wait_until(lambda: is_ready(client))
                 work_until_seen(service, client)
                 yield client
             finally:
                 running.terminate()
                 running.wait(TIMEOUT_SECONDS)
+
+
+def is_ready(client: httpx2.Client) -> bool:
+    try:
+        return client.get("/-/ready").status_code == 200
+    except httpx2.TransportError:
+        return False  # it does not listen yet
 
 
 def work_until_seen(service: Lives, client: httpx2.Client) -> None:
@@ -73,10 +81,7 @@ def work_until_seen(service: Lives, client: httpx2.Client) -> None:
     def look() -> bool:
         texts = [f"guten morgen {next(numbers)}", "guten tag"]
         service.post("/v1/translate", {"text": texts, "source": "de", "target": "en"})
-        try:
-            return bool(query(client, "increase(dragoman_sentences_total[1m]) > 0"))
-        except httpx2.TransportError:
-            return False  # it does not listen yet
+        return bool(query(client, "increase(dragoman_sentences_total[1m]) > 0"))
 
     wait_until(look)
 

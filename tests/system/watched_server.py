@@ -7,6 +7,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +44,8 @@ class Holdings:
     """What an idle server holds."""
 
     resident_mb: float
-    files: int
+    files: dict[str, int]
+    """Open file handles, by what they lead to: a path, or a kind as `socket`."""
     threads: int
     objects: dict[str, int]
     """Futures, tasks and the like, by the name of their class."""
@@ -114,13 +117,12 @@ class WatchedServer:
 
     def holdings(self) -> Holdings:
         """Tell what it holds, once nothing is translated and no connection is open."""
-        process = Path(f"/proc/{self.process.pid}")
         wait_until(lambda: not self.total("dragoman_rows"), TIMEOUT_SECONDS)
         wait_until(lambda: not self._sockets(), TIMEOUT_SECONDS)
         return Holdings(
             resident_mb=self.resident_mb(),
-            files=len(list((process / "fd").iterdir())),
-            threads=len(list((process / "task").iterdir())),
+            files=self._count_files(),
+            threads=len(list(Path(f"/proc/{self.process.pid}/task").iterdir())),
             objects=self._count_objects(),
             database_rows=self._count_rows(),
             job_files=len([path for path in self.data.glob("*/*") if path.is_dir()]),
@@ -133,6 +135,13 @@ class WatchedServer:
         local = f":{self.port:04X} "
         lines = Path("/proc/net/tcp").read_text(encoding="utf-8").splitlines()[1:]
         return sum(local in line.split(": ")[1][:14] and " 01 " in line[:40] for line in lines)
+
+    def _count_files(self) -> dict[str, int]:
+        found: Counter[str] = Counter()
+        for handle in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed since
+                found[str(handle.readlink()).split(":[")[0]] += 1
+        return dict(found)
 
     def _count_objects(self) -> dict[str, int]:
         self._census.unlink(missing_ok=True)
