@@ -11,6 +11,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 #   make test TORCH=path/or/address/of/another/torch.whl
 TORCH ?= torch==2.13.0
 
+# Two files at a time, each with a core of its own for PyTorch.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
 .DEFAULT_GOAL := help
 .PHONY: help serve test test-system slow placement bench constraints audit images format clean
 
@@ -24,13 +27,12 @@ test: $(VENV)/tested  ## install what the tests need; check format, lint and typ
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
-# Two files at a time, each with a core of its own for PyTorch.
 slow: $(VENV)/tested  ## run the slow tests, which train and serve: some minutes
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow and not gpu and not long" --numprocesses 2 --dist loadfile
+	$(PYTEST) -m "slow and not gpu and not long"
 
-# The storm has 100,000 requests here and 5,000 among the slow tests.
+# The storm has 100,000 requests here and 3,000 among the slow tests.
 test-system: $(VENV)/tested  ## wear a server down: load, drain, attacks, fuzzing; a quarter of an hour on two free cores
 	STORM_REQUESTS=$${STORM_REQUESTS:-100000} FUZZ_SECONDS=$${FUZZ_SECONDS:-15} $(BIN)/python -m pytest -m slow \
 	  tests/system/test_storm.py tests/system/test_drain.py tests/system/test_attacks.py tests/system/test_fuzzing.py

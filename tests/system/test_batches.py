@@ -145,7 +145,7 @@ def is_alike(answer: Iterator[bytes], expected: Iterator[bytes]) -> bool:
     ("name", "query", "items", "size"),
     [
         ("lines", {}, lines, LINES),
-        ("tsv", {"column": "de"}, rows, LINES),
+        pytest.param("tsv", {"column": "de"}, rows, LINES, marks=pytest.mark.long),
         ("tmx", {}, units, UNITS),
     ],
 )

@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -12,36 +11,16 @@ import httpx2
 import pytest
 
 from service.evaluation import score
+from tests.system.digits import CORPUS, read_test, write_digits
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-# words, because lines of figures are cleaned away; both sides must not be equal either
-DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 SIZES = {"train": 3000, "dev": 60, "test": 60}
-RECIPE = """
+RECIPE = f"""
 name = "copy"
 version = 1
-
-[corpus]
-directions = [["aa", "bb"]]
-cleaning = { max_words = 20, max_ratio = 3.0, min_ratio_characters = 30 }
-
-[[corpus.train]]
-name = "digits to learn"
-languages = ["aa", "bb"]
-files = ["train.aa", "train.bb"]
-
-[[corpus.dev]]
-name = "digits to validate"
-languages = ["aa", "bb"]
-files = ["dev.aa", "dev.bb"]
-
-[[corpus.tests]]
-name = "digits to test"
-languages = ["aa", "bb"]
-files = ["test.aa", "test.bb"]
-
+{CORPUS}
 [tokenizer]
 kind = "bpe"
 size = 330
@@ -79,14 +58,6 @@ max_source_tokens = 40
 """
 
 
-def draw_lines():
-    draw = random.Random(4)
-    lines = {
-        " ".join(draw.choices(DIGITS, k=draw.randint(4, 8))) for _ in range(2 * sum(SIZES.values()))
-    }
-    return sorted(lines, key=lambda line: (draw.random(), line))
-
-
 def run(module, *arguments):
     return subprocess.run(
         [sys.executable, "-m", module, *map(str, arguments)],
@@ -107,11 +78,8 @@ def call(module, *arguments):
 @pytest.fixture(scope="module")
 def corpora(tmp_path_factory):
     """A folder of files whose second side says after the first what it is told."""
-    folder, lines = tmp_path_factory.mktemp("copy"), draw_lines()
-    for name, size in SIZES.items():
-        own = [lines.pop() for _ in range(size)]
-        (folder / f"{name}.aa").write_text("".join(f"Say {line}\n" for line in own))
-        (folder / f"{name}.bb").write_text("".join(f"{line}\n" for line in own))
+    folder = tmp_path_factory.mktemp("copy")
+    write_digits(folder, SIZES, shortest=4, longest=8)
     (folder / "copy.toml").write_text(RECIPE)
     return folder
 
@@ -147,7 +115,7 @@ def url(bundles):
 @pytest.fixture
 def texts(corpora):
     """Digits that were not learnt, and what they are to become."""
-    return [(corpora / f"test.{side}").read_text().splitlines() for side in ("aa", "bb")]
+    return read_test(corpora)
 
 
 def test_digits_are_copied_over_http(url, texts):

@@ -1,43 +1,21 @@
 """Two teachers and a smaller student, by the commands alone: say these digits."""
 
-import random
-
 import pytest
 from typer.testing import CliRunner
 
 from models.bundle import Bundle
 from service.engine import TranslationOptions, open_translator
 from service.evaluation import score
+from tests.system.digits import CORPUS, read_test, write_digits
 from training.cli import dragoman_train
 
 pytestmark = pytest.mark.slow
 
-# words, because lines of figures are cleaned away
-DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 SIZES = {"train": 1500, "dev": 60, "test": 60}
 RECIPE = """
 name = "{name}"
 version = 1
-
-[corpus]
-directions = [["aa", "bb"]]
-cleaning = {{ max_words = 20, max_ratio = 3.0, min_ratio_characters = 30 }}
-
-[[corpus.train]]
-name = "digits to learn"
-languages = ["aa", "bb"]
-files = ["train.aa", "train.bb"]
-
-[[corpus.dev]]
-name = "digits to validate"
-languages = ["aa", "bb"]
-files = ["dev.aa", "dev.bb"]
-
-[[corpus.tests]]
-name = "digits to test"
-languages = ["aa", "bb"]
-files = ["test.aa", "test.bb"]
-
+{corpus}
 [tokenizer]
 kind = "bpe"
 size = {vocabulary}
@@ -93,20 +71,15 @@ def call(command, recipe, corpora, *arguments):
 
 def write(corpora, name, **values):
     path = corpora / f"{name}.toml"
-    path.write_text(RECIPE.format(name=name, **values))
+    path.write_text(RECIPE.format(name=name, corpus=CORPUS, **values))
     return path
 
 
 @pytest.fixture(scope="module")
 def corpora(tmp_path_factory):
     """A folder of files whose second side says after the first what it is told."""
-    folder, draw = tmp_path_factory.mktemp("distil"), random.Random(4)
-    lines = sorted({" ".join(draw.choices(DIGITS, k=draw.randint(3, 6))) for _ in range(4000)})
-    draw.shuffle(lines)
-    for name, size in SIZES.items():
-        own = [lines.pop() for _ in range(size)]
-        (folder / f"{name}.aa").write_text("".join(f"Say {line}\n" for line in own))
-        (folder / f"{name}.bb").write_text("".join(f"{line}\n" for line in own))
+    folder = tmp_path_factory.mktemp("distil")
+    write_digits(folder, SIZES, shortest=3, longest=6)
     return folder
 
 
@@ -132,9 +105,7 @@ def printed(corpora, teachers):
 
 def test_student_learns_what_its_teachers_say(printed, corpora):
     bundle = Bundle.open(corpora / "bundles/student/1")
-    sources, references = (
-        (corpora / f"test.{side}").read_text().splitlines() for side in ("aa", "bb")
-    )
+    sources, references = read_test(corpora)
 
     translator = open_translator(bundle.path, ("aa", "bb"))
     answers = [each.text for each in translator.translate_all(sources, TranslationOptions(beam=1))]

@@ -16,7 +16,6 @@ SMALL = {
     "parity": ("--length", "8", "--steps", "2000"),
     "addition": ("--length", "2", "--steps", "2000", "--size", "64"),
     "reverse": ("--length", "5", "--steps", "500"),
-    "sort": ("--length", "5", "--steps", "900"),
 }
 
 
@@ -32,7 +31,7 @@ def learn(task, runs, *flags):
     return accuracy_of(ask(run / "bundles" / run.name / "1", pairs))
 
 
-@pytest.mark.parametrize("task", AT_LEAST)
+@pytest.mark.parametrize("task", SMALL)
 def test_gru_learns_short_questions(task, tmp_path):
     accuracy = learn(task, tmp_path, *SMALL[task])
 

@@ -1,7 +1,7 @@
 """A server under tens of thousands of requests, a fifth of them rude, is as it was before.
 
 make test-system        100,000 requests
-pytest -m slow          5,000
+pytest -m slow          3,000
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from tests.versions import publish_version
 
 pytestmark = pytest.mark.slow
 
-NUM_REQUESTS = int(os.environ.get("STORM_REQUESTS", "5000"))
+NUM_REQUESTS = int(os.environ.get("STORM_REQUESTS", "3000"))
 MAX_SECONDS = float(os.environ.get("STORM_SECONDS", "3600"))
 WARM_UP = 1_000
 """After which a server has loaded all that it loads late, and memory should stay as it is."""
