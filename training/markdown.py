@@ -1,12 +1,27 @@
 """Markdown: tables, and documents with places that a program fills."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 
 def render_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table; what would end a cell or a line is escaped."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table whose cells are all written out."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    num_short: int
+    """Columns that a terminal has room for; the others are details."""
+
+    def markdown(self) -> str:
+        """Return it for a document."""
+        return render_table(self.header, self.rows)
 
 
 def fill(text: str, contents: Mapping[str, str]) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
+from models.tokenizer import Tokenizer
 from training.batches import Epoch, plan_epoch
 from training.corpus import load_dev
 from training.epochs import Epochs
@@ -34,8 +35,8 @@ class Speeds(Record):
 
     trained_tokens: float
     """Target tokens learnt from."""
-    translated_sentences: float
-    """Of dev, greedily, by the fp32 graphs."""
+    translated_tokens: float
+    """Target tokens written for dev, greedily, by the fp32 graphs."""
     max_logit_difference: float
     """Between network and graphs, as the gate found."""
 
@@ -50,11 +51,11 @@ def take_speeds(run: Run) -> Speeds:
     trained_tokens = _train(run, deepcopy(network))
     trained = trained_of_run(run, network, took)
     draft, manifest = draft_bundle(run, trained, Console(quiet=True))
-    translated_sentences = _translate(run, draft)
+    translated_tokens = _translate(run, draft, trained.tokenizer)
     shutil.rmtree(draft)
     return Speeds(
         trained_tokens=round(trained_tokens),
-        translated_sentences=round(translated_sentences, 1),
+        translated_tokens=round(translated_tokens),
         max_logit_difference=manifest.provenance.parity.max_logit_difference,
     )
 
@@ -76,13 +77,13 @@ def _train(run: Run, network: Network) -> float:
     return tokens / (time.process_time() - started)
 
 
-def _translate(run: Run, draft: Path) -> float:
+def _translate(run: Run, draft: Path, tokenizer: Tokenizer) -> float:
     search = Search(1, min(run.recipe.export.length_penalties))
-    sentences, seconds = 0, 0.0
+    tokens, seconds = 0, 0.0
     for text in load_dev(run, run.recipe.export.sweep_sentences):
         with open_for(draft, text, REFERENCE) as translator:
             started = time.process_time()
-            translate(translator, text, search, lambda _: None)
+            written = translate(translator, text, search, lambda _: None)
             seconds += time.process_time() - started
-        sentences += len(text.sources)
-    return sentences / seconds
+        tokens += sum(len(tokenizer.encode(each)) for each in written)
+    return tokens / seconds

@@ -7,13 +7,13 @@ said to be so.
 """
 
 import statistics
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from models.bundle import Score
 from training.ablation import BASE, AblationResult, RowResult
-from training.markdown import fill, render_table
+from training.laboratory.study import read_study, told_reach
+from training.markdown import Table, fill
 from training.plots import Bar, draw_differences
 from training.protocol import LC_TOK_BLEU
 from training.recipe import Recipe
@@ -26,21 +26,8 @@ ABLATIONS = "ablation-"
 """How the name of an ablation's file begins, which lies among the recipes."""
 NOT_MEASURED = "not measured"
 
+REACHES = "remembers, steps", "adds over, steps"
 METRICS = ("BLEU", LC_TOK_BLEU, "chrF2")
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table whose cells are all written out."""
-
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    num_short: int
-    """Columns that a terminal has room for; the others are details."""
-
-    def markdown(self) -> str:
-        """Return it for a document."""
-        return render_table(self.header, self.rows)
 
 
 def tabulate_results(results: Iterable[tuple[str, Recipe, Result | None]]) -> Table:
@@ -58,14 +45,26 @@ def list_signatures(results: Iterable[Result]) -> list[str]:
     return [f"sacreBLEU signatures: {', '.join(signatures)}."] if signatures else []
 
 
-def tabulate_ablation(result: AblationResult) -> Table:
-    """Return one row for each of an ablation that was trained."""
+def tabulate_ablation(
+    result: AblationResult, reaches: Mapping[str, Sequence[str]] | None = None
+) -> Table:
+    """Return one row for each of an ablation that was trained.
+
+    Args:
+        result: what was found.
+        reaches: by row, how far back its layers remember and over how many steps they add.
+    """
     figures = ["dev BLEU", "beside the base"]
     # what a row was timed by itself for counts, not what else the machine did meanwhile
-    of_core = ["tokens/s, one core", "sentences/s, one core"]
+    of_core = ["learns, tokens/s of a core", "translates, tokens/s of a core"]
     figures += of_core if _is_timed(result) else ["tokens/s", "minutes"]
-    rows = [_ablation_row(row, result) for row in result.rows]
-    header = ("row", *figures, "parameters", "what changes", "why")
+    back = {row.name: reaches[row.name] if reaches else () for row in result.rows}
+    rows = [
+        (*_ablation_figures(row, result), *back[row.name], row.changes, row.reason)
+        for row in result.rows
+    ]
+    more = REACHES if reaches else ()
+    header = ("row", *figures, "parameters", *more, "what changes", "why")
     return Table(header, rows, 1 + len(figures))
 
 
@@ -107,8 +106,9 @@ def describe_ablation(result: AblationResult) -> str:
     ]
     if _is_timed(result):
         said.append(
-            "of one core in processor time: target tokens learnt from, sentences of dev translated "
-            "greedily by the fp32 graphs in the service's engine, after the gate of their parity"
+            "speeds in processor time, of target tokens learnt from, and of those written when dev "
+            "is translated greedily by the fp32 graphs in the service's engine, after the gate of "
+            "their parity"
         )
     if jobs > 1:
         said.append(f"{jobs} trainings at a time, which share its speed")
@@ -191,10 +191,28 @@ def _training(repetition: Repetition) -> str:
     return f"{repetition.minutes:.0f} minutes on {repetition.machine}"
 
 
-def _ablation_row(row: RowResult, result: AblationResult) -> tuple[str, ...]:
+def _find_reaches(result: AblationResult, base: Recipe) -> dict[str, list[str]] | None:
+    """Return what the laboratory found of the layers of each row, if it knows any but the base."""
+    found = {(row.label, row.task): told_reach(row) for row in read_study().rows}
+    layers = {row.name: _layer(row, base) for row in result.rows}
+    if not any((layer, "delay") in found for name, layer in layers.items() if name != BASE):
+        return None
+    return {
+        name: [found.get((layer, task), NOT_MEASURED) for task in ("delay", "adding")]
+        for name, layer in layers.items()
+    }
+
+
+def _layer(row: RowResult, base: Recipe) -> str:
+    """Return the layer of a row as the laboratory names it, such as `skip, delay 4`."""
+    changes = row.changes.replace("network.cell = ", "").replace("network.", "")
+    return changes.replace(" = ", " ") or base.network.cell
+
+
+def _ablation_figures(row: RowResult, result: AblationResult) -> tuple[str, ...]:
     trials, base = row.trials, result.base
     if not row.bleus:
-        return (row.name, f"failed: {row.failures[0]}", *[""] * 4, row.changes, row.reason)
+        return (row.name, f"failed: {row.failures[0]}", *[""] * 4)
     bleu = statistics.fmean(row.bleus)
     spread = f" (sd {_deviation(row.bleus):.2f})" if len(row.bleus) > 1 else ""
     failed = f"; {len(row.failures)} failed" if row.failures else ""
@@ -205,8 +223,6 @@ def _ablation_row(row: RowResult, result: AblationResult) -> tuple[str, ...]:
         beside,
         *(_speeds(row) if _is_timed(result) else _pace(row)),
         f"{trials[0].parameters:,}",
-        row.changes,
-        row.reason,
     )
 
 
@@ -223,13 +239,13 @@ def _pace(row: RowResult) -> tuple[str, str]:
 
 
 def _speeds(row: RowResult) -> tuple[str, str]:
-    """Return how many tokens a core learns from, and how many sentences it translates."""
+    """Return how many target tokens a core learns from in a second, and how many it writes."""
     speeds = [trial.speeds for trial in row.trials if trial.speeds is not None]
     if not speeds:
         return "", ""
     return (
         f"{statistics.fmean(each.trained_tokens for each in speeds):,.0f}",
-        f"{statistics.fmean(each.translated_sentences for each in speeds):,.0f}",
+        f"{statistics.fmean(each.translated_tokens for each in speeds):,.0f}",
     )
 
 
@@ -242,7 +258,8 @@ def _ablation_section(path: Path) -> str:
     if not kept.exists():
         return f"`{path.name}`: {NOT_MEASURED}."
     result = AblationResult.read(kept)
-    parts = [describe_ablation(result), tabulate_ablation(result).markdown()]
+    reaches = _find_reaches(result, read_recipe(path.parent / result.recipe))
+    parts = [describe_ablation(result), tabulate_ablation(result, reaches).markdown()]
     chart = kept.with_suffix(".png")
     if chart.exists():
         parts.append(f"![Gains and losses of {path.stem}](recipes/results/{chart.name})")

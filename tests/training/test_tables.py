@@ -12,6 +12,7 @@ from training.results import Repetition, Result, read_recipe
 from training.speeds import Speeds
 from training.tables import (
     README,
+    REACHES,
     describe_ablation,
     fill_readme,
     tabulate_ablation,
@@ -136,7 +137,7 @@ def test_circumstances_of_an_ablation_are_told(ablation):
 
 def test_speeds_of_timed_rows_are_told_in_processor_time():
     speeds = [
-        Speeds(trained_tokens=tokens, translated_sentences=10.0, max_logit_difference=1e-6)
+        Speeds(trained_tokens=tokens, translated_tokens=10.0, max_logit_difference=1e-6)
         for tokens in (1000.0, 3000.0)
     ]
     timed = row("timed", *(trial("timed", 1, 30.0, speeds=each) for each in speeds))
@@ -145,14 +146,39 @@ def test_speeds_of_timed_rows_are_told_in_processor_time():
 
     table = tabulate_ablation(result)
 
-    columns = [table.header.index(f"{what}/s, one core") for what in ("tokens", "sentences")]
+    columns = [
+        table.header.index(f"{what}, tokens/s of a core") for what in ("learns", "translates")
+    ]
     assert [[cells[i] for i in columns] for cells in table.rows] == [
         ["2,000", "10"],
         ["", ""],
         ["", ""],
     ]
     assert {len(cells) for cells in table.rows} == {len(table.header)}
-    assert "of one core in processor time" in describe_ablation(result)
+    assert "speeds in processor time" in describe_ablation(result)
+
+
+def test_how_far_back_the_cell_of_each_row_remembers_stands_beside_what_it_learns(ablation):
+    names = [each.name for each in ablation.rows]
+    reaches = {name: (f"{10 * place}", "0") for place, name in enumerate(names)}
+
+    table = tabulate_ablation(ablation, reaches)
+
+    columns = [table.header.index(name) for name in REACHES]
+    assert [[cells[i] for i in columns] for cells in table.rows] == [
+        list(reaches[name]) for name in names
+    ]
+    assert {len(cells) for cells in table.rows} == {len(table.header)}
+    assert not set(REACHES) & set(tabulate_ablation(ablation).header)
+
+
+def test_layers_of_cells_are_found_in_the_laboratory_by_their_options():
+    """All rows of the ablation of cells, the base too, have been measured there."""
+    text = README.read_text(encoding="utf-8")
+    section = text.partition("<!-- ablation-cells-multi30k-en-de -->")[2].partition("<!-- end")[0]
+
+    assert REACHES[0] in section
+    assert "not measured" not in section
 
 
 def test_shared_machine_is_told():

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from training.comparison import Row
     from training.corpus import Report
     from training.findings import Examination
-    from training.tables import Table as Tabulated
+    from training.markdown import Table as Tabulated
 
 output = Console()
 console = Console(stderr=True)

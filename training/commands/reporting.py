@@ -6,10 +6,11 @@ from training.ablation import AblationResult
 from training.commands.printing import console, output
 from training.commands.stages import refuse_several
 from training.history import read_metrics
+from training.markdown import Table
 from training.report.measured import measure_run
 from training.report.page import render_page
 from training.run import Run
-from training.tables import ABLATIONS, Table, tabulate_ablation
+from training.tables import ABLATIONS, tabulate_ablation
 
 PAGE = "report.html"
 

@@ -14,8 +14,8 @@ from training.laboratory.classics import (
     iterate,
     survey,
 )
+from training.markdown import Table
 from training.plots import Curve, Grid, Panel, draw_grids, draw_panels
-from training.tables import Table
 
 WEIGHTS = (0.9, 1.0, 1.1)
 CLIFF_WEIGHT = 6.0

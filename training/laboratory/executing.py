@@ -21,11 +21,11 @@ from training.laboratory.experiment import TEXTS, Budget, Experiment, write_reci
 from training.laboratory.programs import Difficulty, draw_execution
 from training.laboratory.tasks import Pair
 from training.laboratory.texts import Part, draw_part, read_pairs_of, write_pairs
+from training.markdown import Table
 from training.network import Network
 from training.plots import Grid, draw_grids
 from training.prepare import Prepared
 from training.run import Run
-from training.tables import Table
 from training.trainer import load_best
 
 EPOCHS = 10

@@ -7,9 +7,9 @@ from pathlib import Path
 from training.history import read_metrics
 from training.laboratory.accuracy import Accuracy, Answer, accuracy_of, group
 from training.laboratory.tasks import TASKS, length_of
+from training.markdown import Table
 from training.plots import Curve, Panel, draw_panels
 from training.run import Run
-from training.tables import Table
 
 PICTURE = "laboratory.png"
 WRONG = 5

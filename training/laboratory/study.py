@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from training.laboratory.memory import HELD_ACCURACY, HELD_ERROR, Held, MemoryBudget, MemoryTask
-from training.markdown import fill
+from training.markdown import Table, fill
 from training.plots import Reach, draw_reaches
 from training.record import Record
-from training.tables import Table
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "laboratory.md"
@@ -144,13 +143,16 @@ def tabulate_study(rows: Sequence[SubjectRow]) -> Table:
 
 
 def _cells(row: SubjectRow | None) -> tuple[str, str]:
-    if row is None:
-        return "not measured", ""
-    if row.is_open:
-        return f"{row.longest}, the longest tried", ""
+    if row is None or row.is_open:
+        return (told_reach(row) if row else "not measured"), ""
     failed = next(each for each in row.held if not each.is_held)
     score = f"{failed.score:.0%}" if row.task == "delay" else f"{failed.score:.3f}"
-    return f"{row.longest}", f"{score} at {failed.delay}"
+    return told_reach(row), f"{score} at {failed.delay}"
+
+
+def told_reach(row: SubjectRow) -> str:
+    """Return the longest delay that was held, and whether it may hold more."""
+    return f"{row.longest}, the longest tried" if row.is_open else f"{row.longest}"
 
 
 def draw_study(file: Path, rows: Sequence[SubjectRow]) -> None:

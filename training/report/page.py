@@ -8,6 +8,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from training.markdown import Table
 from training.report.measured import SENTENCES, Measured
 from training.report.pictures import (
     draw_attention,
@@ -18,7 +19,6 @@ from training.report.pictures import (
 )
 from training.run import Run
 from training.samples import read_samples
-from training.tables import Table
 
 FOLDER = Path(__file__).parent
 SHOWN_STEPS = 6
