@@ -11,8 +11,8 @@ from training.plots import Bar, draw_differences
 from training.results import Repetition, Result, read_recipe
 from training.speeds import Speeds
 from training.tables import (
-    README,
     REACHES,
+    README,
     describe_ablation,
     fill_readme,
     tabulate_ablation,
