@@ -32,11 +32,14 @@ from models.tokenizer import EOS, Tokenizer, target_tag
 from training.graph_reader import describe_graph, describe_variant
 from training.graphs import GraphFiles, Plan, write_graphs
 
-DATABASE = os.environ.pop("DRAGOMAN_TEST_DATABASE", None)
-"""Taken out of the environment, where the program refuses variables that it does not know."""
+DATABASE = os.environ.get("DRAGOMAN_TEST_DATABASE")
 
 
-def pytest_configure():
+def pytest_configure(config):
+    # Who starts others to run the tests hands it on to them; whoever runs tests takes it out of the
+    # environment, where the program refuses variables that it does not know.
+    if not getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
+        os.environ.pop("DRAGOMAN_TEST_DATABASE", None)
     # A shell lets what it starts in the background ignore SIGINT, and so would what tests start.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

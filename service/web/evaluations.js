@@ -165,8 +165,9 @@ class Row {
 
   /** Show another status: what stands there, and what can be done. */
   #change({ status, error, scores }) {
+    // The button that cancels stays as it is, or whoever presses it just then would miss it.
+    const keepsActions = [this.#status, status].every((each) => UNDER_WAY.includes(each));
     this.#status = status;
-    const hadFocus = this.actions.contains(document.activeElement);
     this.element.className = status;
     this.outcome.replaceChildren();
     if (status === "queued") this.state.textContent = "waiting …";
@@ -177,7 +178,12 @@ class Row {
       this.state.textContent = "done";
       this.outcome.append(scoreList(scores));
     }
-    this.actions.replaceChildren(...this.#buttons(status));
+    if (!keepsActions) this.#replaceActions();
+  }
+
+  #replaceActions() {
+    const hadFocus = this.actions.contains(document.activeElement);
+    this.actions.replaceChildren(...this.#buttons(this.#status));
     if (hadFocus) this.actions.firstElementChild.focus();
   }
 

@@ -96,7 +96,7 @@ def test_timed_row_is_exported_and_timed_and_leaves_no_bundle(open_toy, toy):
 
     assert read_result(next(t for t in ablation.trials if t.row == "lstm")) == result
     assert result.speeds.trained_tokens > 0
-    assert result.speeds.translated_sentences > 0
+    assert result.speeds.translated_tokens > 0
     assert 0 < result.speeds.max_logit_difference < 1e-3
     assert [*toy.runs.rglob("bundle.draft")] == []
 
