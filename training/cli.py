@@ -228,10 +228,13 @@ def scores(
     rows = []
     for path in recipes:
         recipe = results.read_recipe(path)
+        kept = results.load_result(path)
         found = results.collect_result(recipe, runs, bundles)
-        if save and found is not None:
-            found.write(results.result_file(path))
-        rows.append((path.stem, recipe, found or results.load_result(path)))
+        if found is not None:
+            kept = results.add_kept(found, kept, recipe)
+            if save:
+                kept.write(results.result_file(path))
+        rows.append((path.stem, recipe, kept))
     print_table(tables.tabulate_results(rows), markdown=markdown)
 
 

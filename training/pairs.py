@@ -3,7 +3,7 @@
 import codecs
 from collections import Counter
 from collections.abc import Iterator
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from pathlib import Path
 
 from lxml import etree
@@ -20,19 +20,14 @@ BYTE_ORDER_MARK = "\ufeff"
 
 
 def read_pairs(text: TextRecipe, corpora: Path) -> Iterator[Pair]:
-    """Yield the pairs of a text as they stand.
+    """Yield the pairs of a text as they stand, or the first so many that it asks for.
 
     Raises:
         ValueError: a file is missing, empty or not UTF-8, the two sides differ in length, or a
             translation memory lacks the languages.
     """
     try:
-        if text.files is not None:
-            yield from _read_files(*(corpora / path for path in text.files))
-        elif text.tsv is not None:
-            yield from _read_tsv(corpora / text.tsv)
-        elif text.tmx is not None:
-            yield from _read_tmx(corpora / text.tmx, text.languages)
+        yield from islice(_read(text, corpora), text.pairs)
     except (OSError, ValueError, etree.XMLSyntaxError) as error:
         raise ValueError(f"{text.name}: {error}") from None
 
@@ -49,6 +44,15 @@ def read_lines(path: Path) -> Iterator[str]:
                 yield line.rstrip("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: {error}") from None
+
+
+def _read(text: TextRecipe, corpora: Path) -> Iterator[Pair]:
+    if text.files is not None:
+        return _read_files(*(corpora / path for path in text.files))
+    if text.tsv is not None:
+        return _read_tsv(corpora / text.tsv)
+    assert text.tmx is not None  # a text has one form
+    return _read_tmx(corpora / text.tmx, text.languages)
 
 
 def _read_files(first: Path, second: Path) -> Iterator[Pair]:

@@ -2,13 +2,14 @@
 
 published bundle, or that in runs/NAME/ --+
                                           +--> Result --> results/NAME.json beside the recipe
-bundles in runs/NAME-seed-*/ -------------+
+bundles in runs/NAME-seed-*/ -------------+               (seeds of other machines stay there)
 
 A bundle that may not be published leaves its figures here, and these are all that is left.
 """
 
-import tomllib
-from collections.abc import Iterator
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from models.bundle import Bundle, Score
@@ -21,6 +22,8 @@ class Repetition(Record):
     """What a recipe came to with one seed."""
 
     seed: int
+    recipe_sha256: str = ""
+    """Of what the recipe said of learning, but for the seed; see `fingerprint`."""
     steps: int
     minutes: float
     machine: str
@@ -62,14 +65,38 @@ def collect_result(recipe: Recipe, runs: Path, bundles: Path) -> Result | None:
     if not found:
         return None
     opened = [Bundle.open(folder) for folder in found]
-    repetitions = sorted(map(_repetition, opened), key=lambda one: one.seed)
-    repetitions.sort(key=lambda one: one.seed != recipe.training.seed)
     return Result(
         recipe=name,
         version=recipe.version,
         parameters=opened[0].manifest.architecture.parameters,
-        repetitions=tuple(repetitions),
+        repetitions=_ordered(map(_repetition, opened), recipe),
     )
+
+
+def fingerprint(recipe: Recipe) -> str:
+    """Return a hash of what a recipe learns and how, whatever its seed and its comments."""
+    sections = recipe.model_dump(
+        mode="json",
+        exclude_defaults=True,
+        include={"corpus", "tokenizer", "network", "training", "distillation"},
+        exclude={"training": {"seed"}},
+    )
+    return hashlib.sha256(json.dumps(sections, sort_keys=True).encode()).hexdigest()
+
+
+def add_kept(found: Result, kept: Result | None, recipe: Recipe) -> Result:
+    """Return a result with the seeds that were kept, too, if the same recipe taught them.
+
+    Seeds can be trained on several machines, and weights need not outlive their figures.
+    """
+    seeds = {one.seed for one in found.repetitions}
+    others = [
+        one
+        for one in (kept.repetitions if kept else ())
+        if one.seed not in seeds and one.recipe_sha256 == fingerprint(recipe)
+    ]
+    repetitions = _ordered([*found.repetitions, *others], recipe)
+    return found.model_copy(update={"repetitions": repetitions})
 
 
 def result_file(path: Path) -> Path:
@@ -83,11 +110,19 @@ def load_result(path: Path) -> Result | None:
     return Result.read(kept) if kept.exists() else None
 
 
+def _ordered(repetitions: Iterable[Repetition], recipe: Recipe) -> tuple[Repetition, ...]:
+    """Return them by seed, that of the recipe first."""
+    own = recipe.training.seed
+    return tuple(sorted(repetitions, key=lambda one: (one.seed != own, one.seed)))
+
+
 def _repetition(bundle: Bundle) -> Repetition:
     manifest = bundle.manifest
     training = manifest.provenance.training
+    recipe = parse_recipe(manifest.provenance.recipe, str(bundle.path))
     return Repetition(
-        seed=tomllib.loads(manifest.provenance.recipe)["training"].get("seed", 1),
+        seed=recipe.training.seed,
+        recipe_sha256=fingerprint(recipe),
         steps=training.steps,
         minutes=training.minutes,
         machine=training.machine,

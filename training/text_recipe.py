@@ -29,6 +29,8 @@ class TextRecipe(Section):
     tsv: Path | None = None
     """First column the first language, second column the second; more are ignored."""
     tmx: Path | None = None
+    pairs: int | None = Field(default=None, ge=1)
+    """How many are read, from the beginning; all if left out."""
     licence: str = ""
     attribution: str = ""
     weight: float = Field(default=1.0, gt=0, le=100)

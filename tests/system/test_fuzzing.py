@@ -1,6 +1,6 @@
 """Parsers of what strangers send, under bytes that a fuzzer makes: no bug, no crash, no hang.
 
-FUZZ_SECONDS for each target, 5 if not given.
+FUZZ_SECONDS for each target, 3 if not given.
 """
 
 import io
@@ -21,7 +21,7 @@ pytestmark = [
 ]
 
 ROOT = Path(__file__).parents[2]
-SECONDS = int(os.environ.get("FUZZ_SECONDS", "5"))
+SECONDS = int(os.environ.get("FUZZ_SECONDS", "3"))
 WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 TYPES = "http://schemas.openxmlformats.org/package/2006/content-types"
 MAIN = "application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"

@@ -92,6 +92,12 @@ def test_tsv_gives_its_first_two_columns(tmp_path):
     assert list(read_pairs(describe(tsv="a.tsv"), tmp_path)) == PAIRS
 
 
+def test_of_a_text_no_more_pairs_are_read_than_are_asked_for(tmp_path):
+    (tmp_path / "a.tsv").write_text("Guten Morgen\tGood morning\nDas Haus\tThe house\nonly one\n")
+
+    assert list(read_pairs(describe(tsv="a.tsv", pairs=2), tmp_path)) == PAIRS
+
+
 def test_tsv_with_one_column_is_refused_with_its_line(tmp_path):
     (tmp_path / "a.tsv").write_text("Guten Morgen\tGood morning\nDas Haus\n")
 

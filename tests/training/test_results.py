@@ -1,5 +1,7 @@
 """Results are those of the bundles, and nothing is told of what was not measured."""
 
+import shutil
+
 import pytest
 import torch
 from rich.console import Console
@@ -8,7 +10,14 @@ from models.bundle import Bundle, Training
 from training.export import export
 from training.network import Network
 from training.prepare import Prepared, prepare
-from training.results import Result, collect_result, load_result, read_recipe, result_file
+from training.results import (
+    Result,
+    add_kept,
+    collect_result,
+    load_result,
+    read_recipe,
+    result_file,
+)
 from training.run import open_run
 from training.tables import tabulate_results
 from training.trained import trained_of_run
@@ -30,6 +39,14 @@ def publish(toy, path, seed):
     network = Network(run.recipe.network, Prepared(run).tokenizer.size)
     took = Training(minutes=10.0 * seed, machine="2 cores", steps=6, epochs=1.0)
     return export(run, trained_of_run(run, network.eval(), took), run.destination, CONSOLE)
+
+
+def collect_result_of(toy, path, seed):
+    """Publish a seed, and forget its bundle."""
+    bundle = publish(toy, path, seed)
+    result = collect_result(read_recipe(path), toy.runs, toy.corpora / "bundles")
+    shutil.rmtree(bundle.path)
+    return result
 
 
 def test_result_holds_the_scores_of_every_seed_with_the_search_that_was_chosen(toy):
@@ -58,6 +75,27 @@ def test_seed_of_the_recipe_is_first_whatever_its_number(toy):
 
     assert result is not None
     assert [one.seed for one in result.repetitions] == [2, 1]
+
+
+def test_seeds_whose_bundles_are_gone_stay_in_the_result(toy):
+    path = toy.recipe(**CHANGES)
+    recipe = read_recipe(path)
+    kept, found = (collect_result_of(toy, path, seed) for seed in (1, 2))
+
+    both = add_kept(found, kept, recipe)
+
+    assert both.repetitions == (*kept.repetitions, *found.repetitions)
+    assert add_kept(both, kept, recipe) == both
+    assert add_kept(found, None, recipe) == found
+
+
+def test_seeds_of_another_recipe_are_not_added(toy):
+    path = toy.recipe(**CHANGES)
+    kept = collect_result_of(toy, path, 1)
+    other = toy.recipe(**CHANGES, training__learning_rate=0.5)
+    found = collect_result_of(toy, other, 2)
+
+    assert add_kept(found, kept, read_recipe(other)) == found
 
 
 def test_published_bundle_is_found_where_bundles_are_published(toy):
