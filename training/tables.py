@@ -192,10 +192,10 @@ def _training(repetition: Repetition) -> str:
 
 
 def _find_reaches(result: AblationResult, base: Recipe) -> dict[str, list[str]] | None:
-    """Return what the laboratory found of the layers of each row, if it knows any but the base."""
+    """Return what the laboratory found of the layers of each row, if it knows most of them."""
     found = {(row.label, row.task): told_reach(row) for row in read_study().rows}
     layers = {row.name: _layer(row, base) for row in result.rows}
-    if not any((layer, "delay") in found for name, layer in layers.items() if name != BASE):
+    if 2 * sum((layer, "delay") in found for layer in layers.values()) <= len(layers):
         return None
     return {
         name: [found.get((layer, task), NOT_MEASURED) for task in ("delay", "adding")]

@@ -138,5 +138,7 @@ def _score_best(run: Run, device: torch.device) -> dict[str, Any]:
 def _speed(run: Run) -> float:
     path = run.folder / "metrics.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    speeds = [json.loads(line)["tokens_per_second"] for line in lines]
+    # the choice between means of checkpoints is a line too, before which nothing was learnt
+    told = [json.loads(line).get("tokens_per_second") for line in lines]
+    speeds = [speed for speed in told if speed is not None]
     return round(statistics.median(speeds)) if speeds else 0

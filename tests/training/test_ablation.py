@@ -193,6 +193,13 @@ def test_text_is_prepared_once_for_rows_that_agree_on_it(open_toy):
     assert not base.samefile(smaller)
 
 
+def test_row_that_chooses_between_means_of_checkpoints_has_a_speed(open_toy):
+    (row,) = train(open_toy('network.cell = "lstm"', "training.average_best = 2"), ["lstm"])
+
+    assert row.tokens_per_second > 0
+    assert row.dev_bleu is not None
+
+
 def test_training_that_fails_is_a_result_and_the_others_go_on(open_toy):
     # half precision's largest number is far below such a rate
     ablation = open_toy('network.cell = "lstm"', "training.learning_rate = 1e38")
